@@ -1,0 +1,56 @@
+"""Requests and receipts: the ids under which one question is asked, answered and settled."""
+
+from typing import Final
+
+from eth_abi import encode
+from eth_typing import ChecksumAddress
+from eth_utils import keccak
+
+from foretell_spec.addresses import PRECOMPILE
+
+NO_SEED: Final = b"\0" * 32
+"""Seed of every class but ``SEEDED``."""
+
+REQUEST_TYPEHASH: Final = keccak(
+    text="Request(uint256 chain_id,address settlement,address requester,uint256 nonce,bytes32 model_id,"
+    "bytes32 input_hash)"
+)
+PRECOMPILE_REQUEST_TYPEHASH: Final = keccak(
+    text="PrecompileRequest(uint256 chain_id,address precompile,bytes32 model_id,bytes32 input_hash,"
+    "bytes32 seed)"
+)
+RECEIPT_TYPEHASH: Final = keccak(text="Receipt(bytes32 request_id,bytes32 output_hash,address operator)")
+
+
+def settlement_request_id(
+    chain_id: int,
+    settlement: ChecksumAddress,
+    requester: ChecksumAddress,
+    nonce: int,
+    model_id: bytes,
+    input_hash: bytes,
+) -> bytes:
+    """Id of an asynchronous request; ``nonce`` counts the requests of ``requester`` in that contract."""
+    words = ["bytes32", "uint256", "address", "address", "uint256", "bytes32", "bytes32"]
+    return keccak(
+        encode(words, [REQUEST_TYPEHASH, chain_id, settlement, requester, nonce, model_id, input_hash])
+    )
+
+
+def precompile_request_id(chain_id: int, model_id: bytes, input_hash: bytes, seed: bytes = NO_SEED) -> bytes:
+    """Id of a request through the precompile.
+
+    It names no caller: outside class ``SEEDED`` the answer depends on model and input alone, so the same
+    question of many transactions is computed once.
+    """
+    words = ["bytes32", "uint256", "address", "bytes32", "bytes32", "bytes32"]
+    return keccak(
+        encode(words, [PRECOMPILE_REQUEST_TYPEHASH, chain_id, PRECOMPILE, model_id, input_hash, seed])
+    )
+
+
+def receipt_id(request_id: bytes, output_hash: bytes, operator: ChecksumAddress) -> bytes:
+    """Id of one operator's output for one request."""
+    return keccak(
+        encode(["bytes32"] * 3 + ["address"], [RECEIPT_TYPEHASH, request_id, output_hash, operator])
+    )
