@@ -1,0 +1,31 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title BundleHarness
+@license Apache-2.0
+@notice Opens lib/bundle to tests.
+"""
+
+from ..lib import bundle
+
+
+@external
+@view
+def digest(
+    verifying_contract: address,
+    request_id: bytes32,
+    model_id: bytes32,
+    input_hash: bytes32,
+    output_hash: bytes32,
+    seed: bytes32,
+    operator: address,
+) -> bytes32:
+    return bundle.digest(
+        verifying_contract, request_id, model_id, input_hash, output_hash, seed, operator
+    )
+
+
+@external
+@pure
+def recover(signed: bytes32, signature: Bytes[65]) -> address:
+    return bundle.recover(signed, signature)
