@@ -1,0 +1,78 @@
+"""Blocks of this chain: how a header follows from its parent, and what the node keeps of each block."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI
+from eth_typing import Address, ChecksumAddress
+from eth_utils import keccak, to_canonical_address
+
+from foretell_evm.vm import ForetellVM
+from foretell_spec.bundle import Bundle
+
+_RANDAO_TAG: Final = b"foretell.prevrandao"
+
+
+def next_header(parent: BlockHeaderAPI, timestamp: int, coinbase: ChecksumAddress) -> BlockHeaderAPI:
+    """The header that a child of ``parent`` starts from: no field but the time is the builder's to choose."""
+    header: BlockHeaderAPI = ForetellVM.create_header_from_parent(parent)
+    child: BlockHeaderAPI = header.copy(
+        timestamp=timestamp,
+        gas_limit=parent.gas_limit,
+        coinbase=Address(to_canonical_address(coinbase)),
+        mix_hash=prevrandao(parent),
+        extra_data=b"",
+    )
+    return child
+
+
+def prevrandao(parent: BlockHeaderAPI) -> bytes:
+    """``block.prevrandao`` of a child: known before its transactions run, the same when they run again."""
+    return keccak(_RANDAO_TAG + parent.hash)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One log and where it is. Topics are 32 bytes each."""
+
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+    transaction_index: int
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecord:
+    """A block, what its execution gave, and the sidecar that belongs to it.
+
+    ``state_root`` is the header's, except where a development method (``anvil_setBalance``) changed the state
+    since.
+    """
+
+    block: BlockAPI
+    receipts: tuple[ReceiptAPI, ...]
+    sidecar: tuple[Bundle, ...]
+    logs: tuple[LogRecord, ...]
+    state_root: bytes
+
+    @property
+    def header(self) -> BlockHeaderAPI:
+        """The block's header."""
+        return self.block.header
+
+    @property
+    def number(self) -> int:
+        """The block's number."""
+        return int(self.block.number)
+
+
+def log_records(receipts: Sequence[ReceiptAPI]) -> tuple[LogRecord, ...]:
+    """All logs of a block in order."""
+    found: list[LogRecord] = []
+    for index, receipt in enumerate(receipts):
+        for log in receipt.logs:
+            topics = tuple(topic.to_bytes(32, "big") for topic in log.topics)
+            found.append(LogRecord(log.address, topics, log.data, index, len(found)))
+    return tuple(found)

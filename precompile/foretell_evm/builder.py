@@ -1,0 +1,123 @@
+"""The block builder: takes ready transactions, executes them with their answers, and waits for nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI, VirtualMachineAPI
+from eth.chains.base import Chain
+from eth_utils import ValidationError
+
+from foretell_evm.blocks import BlockRecord, log_records
+from foretell_evm.resolution import InferenceNeeded, Resolution, Source, resolving
+from foretell_evm.vm import ForetellVM
+from foretell_spec.bundle import sidecar_root
+from foretell_spec.operator import InferenceJob
+
+_LEAST_TRANSACTION_GAS: Final = 21_000
+
+
+@dataclass(slots=True)
+class BuiltBlock:
+    """A new block, and the transactions that are not in it though they were ready.
+
+    ``needing`` asked for another answer than when they were pre-executed, ``invalid`` may no longer be in a
+    block; both by hash. Those for which there was no room are in neither.
+    """
+
+    record: BlockRecord
+    computations: tuple[ComputationAPI, ...]
+    needing: dict[bytes, InferenceJob] = field(default_factory=dict)
+    invalid: dict[bytes, str] = field(default_factory=dict)
+
+
+class BlockBuilder:
+    """Builds on one header, once."""
+
+    def __init__(
+        self, chain: Chain, header: BlockHeaderAPI, state_root: bytes, source: Source, max_bundles: int
+    ) -> None:
+        self._chain = chain
+        self._vm = _as_vm(chain.get_vm(header.copy(state_root=state_root)))
+        self._header = self._vm.get_header()
+        self._resolution = Resolution(source)
+        self._max_bundles = max_bundles
+        self._transactions: list[SignedTransactionAPI] = []
+        self._receipts: list[ReceiptAPI] = []
+        self._computations: list[ComputationAPI] = []
+        self._needing: dict[bytes, InferenceJob] = {}
+        self._invalid: dict[bytes, str] = {}
+
+    def build(self, candidates: Iterable[SignedTransactionAPI]) -> BuiltBlock:
+        """Execute the candidates in order and seal the block. Behind one left out, its sender's are too."""
+        self._vm.block_preprocessing(self._vm.get_block())
+        stopped: set[bytes] = set()
+        with resolving(self._resolution):
+            for transaction in candidates:
+                if transaction.sender in stopped:
+                    continue
+                if not self._add(transaction):
+                    stopped.add(transaction.sender)
+                if self._header.gas_limit - self._header.gas_used < _LEAST_TRANSACTION_GAS:
+                    break
+        return BuiltBlock(self._seal(), tuple(self._computations), self._needing, self._invalid)
+
+    def _add(self, transaction: SignedTransactionAPI) -> bool:
+        if transaction.gas > self._header.gas_limit - self._header.gas_used:
+            return False
+        state, used = self._vm.state, len(self._resolution.used)
+        state.lock_changes()
+        snapshot = state.snapshot()
+        try:
+            self._vm.validate_transaction_against_header(self._header, transaction)
+            computation = state.apply_transaction(transaction)
+            if len(self._resolution.used) > self._max_bundles:
+                raise _SidecarFull
+        except (InferenceNeeded, ValidationError, _SidecarFull) as error:
+            state.revert(snapshot)
+            self._resolution.rewind(used)
+            self._leave_out(transaction, error)
+            return False
+        state.commit(snapshot)
+        self._keep(transaction, computation)
+        return True
+
+    def _leave_out(self, transaction: SignedTransactionAPI, error: Exception) -> None:
+        if isinstance(error, InferenceNeeded):
+            self._needing[transaction.hash] = error.job
+        elif isinstance(error, ValidationError):
+            self._invalid[transaction.hash] = str(error)
+
+    def _keep(self, transaction: SignedTransactionAPI, computation: ComputationAPI) -> None:
+        receipt = self._vm.make_receipt(self._header, transaction, computation, self._vm.state)
+        self._header = self._vm.add_receipt_to_header(self._header, receipt)
+        self._header = self._vm.increment_blob_gas_used(self._header, transaction)
+        self._transactions.append(transaction)
+        self._receipts.append(receipt)
+        self._computations.append(computation)
+
+    def _seal(self) -> BlockRecord:
+        sidecar = tuple(checked.bundle for checked in self._resolution.used)
+        filled = self._vm.set_block_transactions_and_withdrawals(
+            self._vm.get_block(), self._header, self._transactions, self._receipts
+        )
+        processed = self._vm.block_postprocessing(filled)
+        block = self._vm.mine_block(processed, extra_data=sidecar_root(sidecar)).block
+        self._chain.chaindb.persist_block(block)
+        return BlockRecord(
+            block=block,
+            receipts=tuple(self._receipts),
+            sidecar=sidecar,
+            logs=log_records(self._receipts),
+            state_root=block.header.state_root,
+        )
+
+
+def _as_vm(vm: VirtualMachineAPI) -> ForetellVM:
+    """Narrow py-evm's type: its interface leaves out what happens around a block's transactions."""
+    assert isinstance(vm, ForetellVM)
+    return vm
+
+
+class _SidecarFull(Exception):
+    """The block has as many bundles as it may."""

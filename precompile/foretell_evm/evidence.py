@@ -1,0 +1,123 @@
+"""What a bundle is worth: one path checks operators' evidence for builders and full nodes alike.
+
+Everything is judged in the parent state of the block that uses the bundle, by the code that settles it on
+chain: the signature against OperatorRegistry, the proof by CircuitVerifier. No model and no prover is needed.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+from eth.abc import StateAPI
+
+from foretell_evm.errors import EvidenceError
+from foretell_evm.system_calls import SystemCallError, model_of, signer_of, verify_proof
+from foretell_spec.addresses import PRECOMPILE
+from foretell_spec.assurance import Assurance
+from foretell_spec.bundle import MAX_PROOF_BYTES, Bundle
+from foretell_spec.divergence import DeterminismClass
+from foretell_spec.errors import ManifestError, SignatureError, TensorError
+from foretell_spec.manifest import Manifest
+from foretell_spec.request import NO_SEED, precompile_request_id
+from foretell_spec.tensor import require_quantised
+
+_KEPT: Final = 8192
+
+
+class EvidenceChecker:
+    """Checks bundles; remembers what does not depend on the state.
+
+    A proof's verdict stays, because a model's entry never changes and the bundle's hash covers the proof;
+    whether the operator's key counts is asked of each state. Safe to use from several threads.
+    """
+
+    def __init__(self, chain_id: int) -> None:
+        self._chain_id = chain_id
+        self._lock = threading.Lock()
+        self._signers: OrderedDict[bytes, str] = OrderedDict()
+        self._proven: OrderedDict[bytes, None] = OrderedDict()
+
+    def check(self, bundle: Bundle, state: StateAPI) -> Assurance:
+        """How strong the bundle's evidence is in ``state``: ``SIGNED``, or ``PROVEN`` with a proof.
+
+        Raises:
+            EvidenceError: something in the bundle is wrong; a bundle with a bad proof is worth nothing.
+        """
+        self._check_request(bundle)
+        manifest = _manifest(bundle, state)
+        _check_tensors(bundle, manifest)
+        self._check_signature(bundle, state)
+        if not bundle.proof:
+            return Assurance.SIGNED
+        self._check_proof(bundle, state)
+        return Assurance.PROVEN
+
+    def _check_request(self, bundle: Bundle) -> None:
+        if bundle.seed != NO_SEED:
+            raise EvidenceError("the bundle has a seed, which its class does not take")
+        expected = precompile_request_id(self._chain_id, bundle.model_id, bundle.input_hash)
+        if bundle.request_id != expected:
+            raise EvidenceError("the request id does not follow from chain, model and input")
+
+    def _check_signature(self, bundle: Bundle, state: StateAPI) -> None:
+        try:
+            registered = signer_of(state, bundle.operator)
+        except SystemCallError as error:
+            raise EvidenceError(f"the operator registry does not answer: {error}") from None
+        if registered is None:
+            raise EvidenceError(f"operator {bundle.operator} has no active bond")
+        if self._recover(bundle) != registered:
+            raise EvidenceError(f"the signature is not of operator {bundle.operator}")
+
+    def _recover(self, bundle: Bundle) -> str:
+        with self._lock:
+            known = self._signers.get(bundle.hash)
+        if known is not None:
+            return known
+        try:
+            signer = bundle.signer(self._chain_id, PRECOMPILE)
+        except SignatureError as error:
+            raise EvidenceError(f"the signature does not hold: {error}") from None
+        with self._lock:
+            self._signers[bundle.hash] = signer
+            if len(self._signers) > _KEPT:
+                self._signers.popitem(last=False)
+        return signer
+
+    def _check_proof(self, bundle: Bundle, state: StateAPI) -> None:
+        with self._lock:
+            if bundle.hash in self._proven:
+                return
+        if len(bundle.proof) > MAX_PROOF_BYTES:
+            raise EvidenceError(f"the proof is over {MAX_PROOF_BYTES} bytes")
+        try:
+            verify_proof(state, bundle)
+        except SystemCallError as error:
+            raise EvidenceError(f"the proof does not hold: {error}") from None
+        with self._lock:
+            self._proven[bundle.hash] = None
+            if len(self._proven) > _KEPT:
+                self._proven.popitem(last=False)
+
+
+def _manifest(bundle: Bundle, state: StateAPI) -> Manifest:
+    try:
+        model = model_of(state, bundle.model_id)
+    except (SystemCallError, ManifestError) as error:
+        raise EvidenceError(f"the model registry does not answer: {error}") from None
+    if model is None:
+        raise EvidenceError(f"model 0x{bundle.model_id.hex()} is not registered")
+    if model.manifest.determinism is not DeterminismClass.CIRCUIT:
+        raise EvidenceError(f"class {model.manifest.determinism.name} has no evidence that this chain checks")
+    return model.manifest
+
+
+def _check_tensors(bundle: Bundle, manifest: Manifest) -> None:
+    try:
+        manifest.admit(bundle.inputs)
+        for q in bundle.outputs:
+            require_quantised(q)
+    except TensorError as error:
+        raise EvidenceError(str(error)) from None
+    if len(bundle.outputs) != manifest.output_size:
+        raise EvidenceError(f"the model gives {manifest.output_size} numbers, not {len(bundle.outputs)}")

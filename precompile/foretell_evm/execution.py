@@ -1,0 +1,163 @@
+"""Running transactions and calls on throw-away states: nothing here changes the chain.
+
+py-evm builds states lazily and flushes their journal only when told to, so a fresh state costs microseconds
+and dropping it undoes everything.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI, VirtualMachineAPI
+from eth.chains.base import Chain
+from eth.exceptions import Revert
+from eth.vm.spoof import SpoofTransaction
+from eth_abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_typing import Address
+from eth_utils import ValidationError, keccak
+
+from foretell_evm.errors import RpcError
+from foretell_evm.resolution import CheckedBundle, InferenceNeeded, Resolution, Source, resolving
+from foretell_evm.vm import ForetellVM
+from foretell_spec.operator import InferenceJob
+from foretell_spec.reasons import EXPLANATIONS, reason_of
+
+GAS_STIPEND: Final = 2_300
+_ERROR: Final = keccak(text="Error(string)")[:4]
+_PANIC: Final = keccak(text="Panic(uint256)")[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The transaction runs to its end, be that a success or a revert, with these answers."""
+
+    computation: ComputationAPI
+    used: tuple[CheckedBundle, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The transaction asks for an answer that is not there."""
+
+    job: InferenceJob
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The transaction may not be in the block at all."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An unsigned message, as ``eth_call`` takes it. An empty ``to`` creates a contract."""
+
+    sender: Address
+    to: bytes
+    data: bytes
+    value: int
+    gas: int
+
+
+class Executor:
+    """Makes throw-away states of one chain."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def vm_at(self, header: BlockHeaderAPI, state_root: bytes) -> VirtualMachineAPI:
+        """A fresh VM that runs the block of ``header`` from ``state_root`` on."""
+        return self._chain.get_vm(header.copy(state_root=state_root))
+
+    def state_at(self, header: BlockHeaderAPI, state_root: bytes) -> StateAPI:
+        """The state ``state_root`` with the block context of ``header``."""
+        return self.vm_at(header, state_root).state
+
+    def pre_execute(
+        self, header: BlockHeaderAPI, state_root: bytes, transaction: SignedTransactionAPI, source: Source
+    ) -> Ready | Needs | Invalid:
+        """What the transaction would do in the block of ``header``, after those of its sender before it."""
+        vm = self.vm_at(header, state_root)
+        resolution = Resolution(source)
+        try:
+            vm.validate_transaction_against_header(header, transaction)
+            vm.state.set_nonce(transaction.sender, transaction.nonce)
+            with resolving(resolution):
+                computation = vm.state.apply_transaction(transaction)
+        except InferenceNeeded as needed:
+            return Needs(needed.job)
+        except ValidationError as error:
+            return Invalid(str(error))
+        return Ready(computation, tuple(resolution.used))
+
+    def call(
+        self, header: BlockHeaderAPI, state_root: bytes, call: Call, source: Source
+    ) -> Ready | Needs | Invalid:
+        """Run a message without paying for gas."""
+        state = self.state_at(header.copy(base_fee_per_gas=0), state_root)
+        resolution = Resolution(source)
+        try:
+            with resolving(resolution):
+                computation = state.apply_transaction(_spoofed(state, call))
+        except InferenceNeeded as needed:
+            return Needs(needed.job)
+        except ValidationError as error:
+            return Invalid(str(error))
+        return Ready(computation, tuple(resolution.used))
+
+
+def gas_used(call_gas: int, computation: ComputationAPI) -> int:
+    """Gas that the sender pays: refunds (EIP-3529) and the calldata floor (EIP-7623) included."""
+    used = call_gas - computation.get_gas_remaining()
+    refund = min(computation.get_gas_refund(), used // 5)
+    return int(used - refund + computation.data_floor_gas)
+
+
+def require_success(computation: ComputationAPI) -> bytes:
+    """The computation's output.
+
+    Raises:
+        RpcError: it failed; code 3 and the revert data for a revert, as geth and anvil answer.
+    """
+    if computation.is_success:
+        return bytes(computation.output)
+    if isinstance(computation.error, Revert):
+        output = bytes(computation.output)
+        raise RpcError(3, revert_message(output), "0x" + output.hex())
+    raise RpcError(-32000, f"{type(computation.error).__name__}: {computation.error}")
+
+
+def revert_message(output: bytes) -> str:
+    """What a wallet shows for revert data: a reason string, a panic code or the precompile's reason."""
+    reason = reason_of(output)
+    if reason is not None:
+        return f"execution reverted: InferenceError({reason.name}): {EXPLANATIONS[reason]}"
+    try:
+        if output[:4] == _ERROR:
+            return f"execution reverted: {decode(['string'], output[4:])[0]}"
+        if output[:4] == _PANIC:
+            return f"execution reverted: panic 0x{decode(['uint256'], output[4:])[0]:02x}"
+    except DecodingError:
+        pass
+    return "execution reverted"
+
+
+def _spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
+    builder: Any = ForetellVM.get_transaction_builder()
+    unsigned = builder.new_unsigned_dynamic_fee_transaction(
+        chain_id=state.execution_context.chain_id,
+        nonce=state.get_nonce(call.sender),
+        max_priority_fee_per_gas=0,
+        max_fee_per_gas=0,
+        gas=call.gas,
+        to=call.to,
+        value=call.value,
+        data=call.data,
+        access_list=(),
+    )
+    spoofed: Any = SpoofTransaction(unsigned, from_=call.sender, y_parity=0, r=1, s=1)
+    if call.gas < spoofed.intrinsic_gas:
+        raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {spoofed.intrinsic_gas}")
+    result: SignedTransactionAPI = spoofed
+    return result

@@ -1,0 +1,165 @@
+"""Genesis: the precompile's account, the system contracts at their addresses, and funded accounts.
+
+The system contracts get there as on any other chain, by running their constructors; what these leave behind
+(runtime code with immutables, storage) becomes the allocation, so a genesis can be written down and compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from eth.abc import BlockHeaderAPI, StateAPI
+from eth.chains.base import Chain
+from eth.constants import CREATE_CONTRACT_ADDRESS
+from eth.db.atomic import AtomicDB
+from eth.rlp.headers import BlockHeader
+from eth.vm.chain_context import ChainContext
+from eth.vm.forks.prague.state import PragueState
+from eth.vm.message import Message
+from eth_abi import encode
+from eth_typing import Address, ChecksumAddress
+from eth_utils import to_canonical_address
+
+from foretell_contracts import load
+from foretell_evm.accounts import dev_accounts
+from foretell_evm.config import ChainConfig, SystemParameters
+from foretell_evm.errors import ConfigError
+from foretell_evm.vm import ForetellVM, chain_class
+from foretell_spec.addresses import (
+    CIRCUIT_VERIFIER,
+    MODEL_REGISTRY,
+    OPERATOR_REGISTRY,
+    PRECOMPILE,
+    SETTLEMENT,
+    ZERO_ADDRESS,
+)
+
+# INVALID: the account must have code, or compilers' existence checks fail and EIP-161 clears its storage.
+PRECOMPILE_CODE: Final = b"\xfe"
+_CONSTRUCTOR_GAS: Final = 20_000_000
+_EMPTY_ROOT_HEADER: Final = BlockHeader(difficulty=0, block_number=-1, gas_limit=0)
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisAccount:
+    """State of one account at block 0. ``balance`` in wei."""
+
+    balance: int = 0
+    nonce: int = 0
+    code: bytes = b""
+    storage: Mapping[int, int] = field(default_factory=dict)
+
+
+Allocation = Mapping[ChecksumAddress, GenesisAccount]
+
+
+class _RecordingState(PragueState):
+    """Remembers what constructors store: a trie does not give its keys back."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.stored: dict[tuple[Address, int], int] = {}
+        super().__init__(*args, **kwargs)
+
+    def set_storage(self, address: Address, slot: int, value: int) -> None:
+        self.stored[address, slot] = value
+        super().set_storage(address, slot, value)
+
+
+def _constructors(system: SystemParameters) -> list[tuple[str, ChecksumAddress, list[str], list[Any]]]:
+    addresses = [MODEL_REGISTRY, OPERATOR_REGISTRY, CIRCUIT_VERIFIER, PRECOMPILE]
+    return [
+        ("ModelRegistry", MODEL_REGISTRY, [], []),
+        (
+            "OperatorRegistry",
+            OPERATOR_REGISTRY,
+            ["address", "uint256", "uint256"],
+            [SETTLEMENT, system.min_bond, system.unbonding_period],
+        ),
+        ("CircuitVerifier", CIRCUIT_VERIFIER, ["address"], [MODEL_REGISTRY]),
+        (
+            "Settlement",
+            SETTLEMENT,
+            ["address"] * 4 + ["uint256"] * 2,
+            [*addresses, system.dispute_bond, system.cancel_delay],
+        ),
+    ]
+
+
+@lru_cache(maxsize=8)
+def system_contracts(system: SystemParameters, chain_id: int) -> Allocation:
+    """The predeployed contracts, as their constructors leave them.
+
+    Raises:
+        ConfigError: a constructor refuses its arguments.
+    """
+    context = ForetellVM.create_execution_context(
+        _genesis_header(30_000_000, 0, 0), (), ChainContext(chain_id)
+    )
+    state = _RecordingState(AtomicDB(), context, _EMPTY_ROOT_HEADER.state_root)
+    return {
+        address: _construct(state, name, address, encode(types, values))
+        for name, address, types, values in _constructors(system)
+    }
+
+
+def _construct(state: _RecordingState, name: str, to: ChecksumAddress, arguments: bytes) -> GenesisAccount:
+    address, sender = Address(to_canonical_address(to)), Address(to_canonical_address(ZERO_ADDRESS))
+    message = Message(
+        to=CREATE_CONTRACT_ADDRESS,
+        create_address=address,
+        sender=sender,
+        value=0,
+        data=b"",
+        code=load(name).bytecode + arguments,
+        gas=_CONSTRUCTOR_GAS,
+    )
+    context = state.get_transaction_context_class()(gas_price=0, origin=sender)
+    computation = state.computation_class.apply_create_message(state, message, context)
+    if computation.is_error:
+        raise ConfigError(f"the constructor of {name} refuses its arguments: {computation.output!r}")
+    slots = {slot: state.get_storage(address, slot) for where, slot in state.stored if where == address}
+    storage = {slot: value for slot, value in slots.items() if value}
+    return GenesisAccount(nonce=state.get_nonce(address), code=state.get_code(address), storage=storage)
+
+
+def allocation(config: ChainConfig) -> Allocation:
+    """Every account that exists at block 0."""
+    funded = {
+        account.address: GenesisAccount(balance=config.balance)
+        for account in dev_accounts(config.mnemonic, config.accounts)
+    }
+    endowed = {address: GenesisAccount(balance=wei) for address, wei in config.endowments}
+    precompile = {PRECOMPILE: GenesisAccount(nonce=1, code=PRECOMPILE_CODE)}
+    return {**funded, **endowed, **precompile, **system_contracts(config.system, config.chain_id)}
+
+
+def create_chain(config: ChainConfig, genesis_time: int) -> tuple[Chain, BlockHeaderAPI]:
+    """A py-evm chain in memory, and its genesis header."""
+    db, cls = AtomicDB(), chain_class(config.chain_id)
+    context = ForetellVM.create_execution_context(
+        _genesis_header(config.gas_limit, config.base_fee, genesis_time), (), ChainContext(config.chain_id)
+    )
+    state = ForetellVM.get_state_class()(db, context, _EMPTY_ROOT_HEADER.state_root)
+    for address, account in allocation(config).items():
+        _apply(state, Address(to_canonical_address(address)), account)
+    state.persist()
+    header = _genesis_header(config.gas_limit, config.base_fee, genesis_time).copy(
+        state_root=state.state_root
+    )
+    cls.from_genesis_header(db, header)
+    return cls(db), header
+
+
+def _genesis_header(gas_limit: int, base_fee: int, timestamp: int) -> BlockHeaderAPI:
+    return ForetellVM.create_genesis_header(
+        difficulty=0, gas_limit=gas_limit, base_fee_per_gas=base_fee, timestamp=timestamp
+    )
+
+
+def _apply(state: StateAPI, address: Address, account: GenesisAccount) -> None:
+    state.set_balance(address, account.balance)
+    state.set_nonce(address, account.nonce)
+    state.set_code(address, account.code)
+    for slot, value in account.storage.items():
+        state.set_storage(address, slot, value)

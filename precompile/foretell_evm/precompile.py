@@ -1,0 +1,161 @@
+"""The native precompile: ``infer``, ``assurance_of`` and ``receipt`` (docs/spec/precompile.md).
+
+It reads the model's entry from ModelRegistry in the state that it runs in, takes the answer from the
+resolution, and never runs a model. Refusals revert with ``InferenceError(uint8 reason)``; the only Python
+exception that leaves it is ``InferenceNeeded``. What it stores and logs lives in the EVM's journal, and is
+undone with the call that caused it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from eth.abc import ComputationAPI
+from eth.exceptions import Revert
+
+from foretell_evm import receipts
+from foretell_evm.resolution import CheckedBundle, TooManyRequests, current
+from foretell_evm.system_calls import SystemCallError, model_of
+from foretell_spec.abi import (
+    ASSURANCE_OF,
+    INFER,
+    INFERRED_TOPIC,
+    RECEIPT,
+    InferCall,
+    Receipt,
+    decode_infer,
+    decode_receipt_id,
+    encode_assurance,
+    encode_infer_result,
+    encode_inferred_data,
+)
+from foretell_spec.addresses import PRECOMPILE
+from foretell_spec.assurance import Assurance
+from foretell_spec.divergence import DeterminismClass
+from foretell_spec.errors import CalldataError, ManifestError, TensorError
+from foretell_spec.gas import required_gas
+from foretell_spec.manifest import Manifest
+from foretell_spec.operator import InferenceJob
+from foretell_spec.reasons import Reason, revert_data
+from foretell_spec.request import precompile_request_id
+from foretell_spec.tensor import Tensor, dequantise, tensor_hash
+
+REACHABLE: Final = {DeterminismClass.CIRCUIT: frozenset({Assurance.SIGNED, Assurance.PROVEN})}
+"""Assurance that a caller may ask for, per class; the rest is refused with ``ASSURANCE_UNAVAILABLE``."""
+
+
+class _Refusal(Exception):
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.name)
+        self.reason = reason
+
+
+def foretell_precompile(computation: ComputationAPI) -> ComputationAPI:
+    """Run one native call."""
+    message = computation.msg
+    data = bytes(message.data)
+    computation.consume_gas(required_gas(data, is_static=message.is_static), reason="Foretell precompile")
+    try:
+        computation.output = _answer(computation, data)
+    except _Refusal as refusal:
+        # Revert's own argument is not return data; py-evm takes that from the computation.
+        computation.output = revert_data(refusal.reason)
+        raise Revert(refusal.reason.name) from None
+    return computation
+
+
+def _answer(computation: ComputationAPI, data: bytes) -> bytes:
+    message = computation.msg
+    if message.storage_address != receipts.ADDRESS or message.code_address != receipts.ADDRESS:
+        raise _Refusal(Reason.DELEGATED_CALL)
+    if message.value:
+        raise _Refusal(Reason.NOT_PAYABLE)
+    function = _FUNCTIONS.get(data[:4])
+    if function is None:
+        raise _Refusal(Reason.UNKNOWN_FUNCTION)
+    try:
+        return function(computation, data)
+    except CalldataError:
+        raise _Refusal(Reason.BAD_CALLDATA) from None
+
+
+def _infer(computation: ComputationAPI, data: bytes) -> bytes:
+    call = decode_infer(data)
+    manifest = _open_model(computation, call.model_id)
+    inputs = _quantise(manifest, call.inputs)
+    if call.min_assurance not in REACHABLE.get(manifest.determinism, frozenset()):
+        raise _Refusal(Reason.ASSURANCE_UNAVAILABLE)
+    try:
+        checked = current().resolve(_job(computation, call, inputs))
+    except TooManyRequests:
+        raise _Refusal(Reason.TOO_MANY_REQUESTS) from None
+    if not computation.msg.is_static:
+        _record(computation, checked)
+    outputs = dequantise(checked.bundle.outputs, manifest.output_scale)
+    return encode_infer_result(outputs, checked.bundle.receipt_id)
+
+
+def _open_model(computation: ComputationAPI, model_id: bytes) -> Manifest:
+    try:
+        model = model_of(computation.state, model_id)
+    except (SystemCallError, ManifestError):
+        # A chain whose registry does not answer, or not with a manifest, knows no model.
+        raise _Refusal(Reason.UNKNOWN_MODEL) from None
+    if model is None:
+        raise _Refusal(Reason.UNKNOWN_MODEL)
+    if not model.is_open:
+        raise _Refusal(Reason.MODEL_STOPPED)
+    return model.manifest
+
+
+def _quantise(manifest: Manifest, inputs: Tensor) -> Tensor:
+    try:
+        return manifest.quantise(inputs)
+    except TensorError:
+        raise _Refusal(Reason.BAD_INPUT) from None
+
+
+def _job(computation: ComputationAPI, call: InferCall, inputs: Tensor) -> InferenceJob:
+    chain_id = computation.state.execution_context.chain_id
+    return InferenceJob(
+        request_id=precompile_request_id(chain_id, call.model_id, tensor_hash(inputs)),
+        model_id=call.model_id,
+        inputs=inputs,
+        min_assurance=call.min_assurance,
+        chain_id=chain_id,
+        verifying_contract=PRECOMPILE,
+    )
+
+
+def _record(computation: ComputationAPI, checked: CheckedBundle) -> None:
+    bundle, state = checked.bundle, computation.state
+    receipt = Receipt(
+        request_id=bundle.request_id,
+        model_id=bundle.model_id,
+        input_hash=bundle.input_hash,
+        output_hash=bundle.output_hash,
+        operator=bundle.operator,
+        assurance=checked.assurance,
+        block_number=state.block_number,
+    )
+    receipts.store_receipt(state, bundle.receipt_id, receipt)
+    topics = [INFERRED_TOPIC, bundle.receipt_id, bundle.model_id]
+    computation.add_log_entry(
+        receipts.ADDRESS,
+        (*(int.from_bytes(topic, "big") for topic in topics), int(bundle.operator, 16)),
+        encode_inferred_data(bundle.inputs, bundle.outputs, checked.assurance),
+    )
+
+
+def _assurance_of(computation: ComputationAPI, data: bytes) -> bytes:
+    return encode_assurance(receipts.load_receipt(computation.state, decode_receipt_id(data)).assurance)
+
+
+def _receipt(computation: ComputationAPI, data: bytes) -> bytes:
+    return receipts.load_receipt(computation.state, decode_receipt_id(data)).encode()
+
+
+_FUNCTIONS: Final[dict[bytes, Callable[[ComputationAPI, bytes], bytes]]] = {
+    INFER: _infer,
+    ASSURANCE_OF: _assurance_of,
+    RECEIPT: _receipt,
+}

@@ -1,0 +1,71 @@
+"""The HTTP door: JSON-RPC over POST, on the loopback interface unless told otherwise."""
+
+import socket
+from contextlib import closing
+
+import uvicorn
+from pydantic_core import from_json
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from foretell_evm.chain import ForetellChain
+from foretell_evm.errors import ServerError
+from foretell_evm.rpc.dispatch import PARSE_ERROR, Dispatcher
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+def make_app(chain: ForetellChain) -> Starlette:
+    """The ASGI application of a chain."""
+    dispatcher = Dispatcher(chain)
+
+    async def answer(request: Request) -> Response:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                return Response("request body too large", status_code=413)
+        try:
+            # Not the json module: under the recursion limit that py-evm raises, deep nesting crashes it.
+            parsed = from_json(bytes(body), allow_inf_nan=False)
+        except ValueError:
+            error = {"code": PARSE_ERROR, "message": "parse error"}
+            return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status_code=400)
+        # Methods block: on a lock, or on an inference.
+        response = await run_in_threadpool(dispatcher.respond, parsed)
+        return Response(status_code=204) if response is None else JSONResponse(response)
+
+    return Starlette(routes=[Route("/", answer, methods=["POST"])])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a port in use is an error of ours before anything starts.
+
+    Raises:
+        ServerError: the address cannot be used.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ServerError(f"cannot listen on {host}: {error.strerror or error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        failure = ServerError(f"cannot listen on {host}:{port}: {error.strerror}")
+        failure.hint = "another node may be running; choose another port with --port"
+        raise failure from None
+    return listener
+
+
+def serve(chain: ForetellChain, listener: socket.socket) -> None:
+    """Answer requests until interrupted."""
+    config = uvicorn.Config(make_app(chain), log_level="warning", access_log=False, lifespan="off")
+    with closing(listener):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,243 @@
+"""JSON-RPC methods that read the chain."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+from eth_utils import keccak
+
+from foretell_evm.chain import ForetellChain
+from foretell_evm.config import GWEI
+from foretell_evm.errors import RpcError
+from foretell_evm.rpc.codec import (
+    INVALID_PARAMS,
+    Json,
+    block_json,
+    data,
+    effective_gas_price,
+    log_json,
+    parse_address,
+    parse_data,
+    parse_list,
+    parse_quantity,
+    quantity,
+    receipt_json,
+    transaction_json,
+    word,
+)
+from foretell_evm.rpc.selectors import LogFilter, find_block, require_block
+from foretell_evm.rpc.trace import call_tree
+
+PRIORITY_FEE: Final = GWEI
+"""Suggested tip in wei."""
+MAX_FEE_HISTORY: Final = 1024
+
+
+def client_version(chain: ForetellChain) -> str:
+    """Name and version."""
+    del chain
+    return f"foretell/v{version('ape-foretell')}"
+
+
+def sha3(chain: ForetellChain, value: Any) -> str:
+    """keccak256 of data."""
+    del chain
+    return data(keccak(parse_data(value)))
+
+
+def net_version(chain: ForetellChain) -> str:
+    """The chain id in decimal."""
+    return str(chain.config.chain_id)
+
+
+def chain_id(chain: ForetellChain) -> str:
+    """The chain id."""
+    return quantity(chain.config.chain_id)
+
+
+def block_number(chain: ForetellChain) -> str:
+    """Number of the head."""
+    return quantity(chain.head.number)
+
+
+def syncing(chain: ForetellChain) -> bool:
+    """Never: the node makes the chain itself."""
+    del chain
+    return False
+
+
+def accounts(chain: ForetellChain) -> list[str]:
+    """Addresses of the funded accounts."""
+    return [account.address for account in chain.accounts]
+
+
+def get_balance(chain: ForetellChain, address: Any, block: Any = "latest") -> str:
+    """Wei of an account after a block."""
+    return quantity(chain.state(require_block(chain, block)).get_balance(parse_address(address)))
+
+
+def get_code(chain: ForetellChain, address: Any, block: Any = "latest") -> str:
+    """Code of an account after a block."""
+    return data(chain.state(require_block(chain, block)).get_code(parse_address(address)))
+
+
+def get_storage_at(chain: ForetellChain, address: Any, slot: Any, block: Any = "latest") -> str:
+    """A storage word after a block."""
+    state = chain.state(require_block(chain, block))
+    return word(state.get_storage(parse_address(address), parse_quantity(slot, "slot")))
+
+
+def get_transaction_count(chain: ForetellChain, address: Any, block: Any = "latest") -> str:
+    """Nonce of an account; with ``pending``, the next one that it can use."""
+    if block == "pending":
+        return quantity(chain.next_nonce(parse_address(address)))
+    return quantity(chain.state(require_block(chain, block)).get_nonce(parse_address(address)))
+
+
+def get_block_by_number(chain: ForetellChain, number: Any, full: bool = False) -> Json | None:
+    """A block by number or tag."""
+    record = find_block(chain, number)
+    return None if record is None else block_json(record, full)
+
+
+def get_block_by_hash(chain: ForetellChain, block_hash: Any, full: bool = False) -> Json | None:
+    """A block by hash."""
+    record = find_block(chain, {"blockHash": block_hash})
+    return None if record is None else block_json(record, full)
+
+
+def get_block_transaction_count(chain: ForetellChain, number: Any) -> str | None:
+    """How many transactions a block has."""
+    record = find_block(chain, number)
+    return None if record is None else quantity(len(record.block.transactions))
+
+
+def get_block_transaction_count_by_hash(chain: ForetellChain, block_hash: Any) -> str | None:
+    """How many transactions a block has."""
+    return get_block_transaction_count(chain, {"blockHash": block_hash})
+
+
+def get_uncle_count(chain: ForetellChain, block: Any) -> str:
+    """Always none."""
+    del chain, block
+    return "0x0"
+
+
+def get_block_receipts(chain: ForetellChain, block: Any) -> list[Json] | None:
+    """All receipts of a block."""
+    record = find_block(chain, block)
+    return None if record is None else [receipt_json(record, index) for index in range(len(record.receipts))]
+
+
+def get_transaction_by_hash(chain: ForetellChain, transaction_hash: Any) -> Json | None:
+    """A transaction in a block or in the mempool."""
+    wanted = parse_data(transaction_hash, "hash", 32)
+    found = chain.history.inclusion(wanted)
+    if found is not None:
+        return transaction_json(found.record.block.transactions[found.index], found.record, found.index)
+    with chain.lock:
+        entry = chain.mempool.get(wanted)
+    return None if entry is None else transaction_json(entry.transaction, None)
+
+
+def get_transaction_by_block(chain: ForetellChain, number: Any, index: Any) -> Json | None:
+    """A transaction by place."""
+    record, position = find_block(chain, number), parse_quantity(index, "index")
+    if record is None or position >= len(record.block.transactions):
+        return None
+    return transaction_json(record.block.transactions[position], record, position)
+
+
+def get_transaction_by_block_hash(chain: ForetellChain, block_hash: Any, index: Any) -> Json | None:
+    """A transaction by place."""
+    return get_transaction_by_block(chain, {"blockHash": block_hash}, index)
+
+
+def get_transaction_receipt(chain: ForetellChain, transaction_hash: Any) -> Json | None:
+    """The receipt of an included transaction."""
+    found = chain.history.inclusion(parse_data(transaction_hash, "hash", 32))
+    return None if found is None else receipt_json(found.record, found.index)
+
+
+def get_logs(chain: ForetellChain, log_filter: Any) -> list[Json]:
+    """Logs that match a filter."""
+    found = LogFilter.parse(chain, log_filter).logs(chain)
+    return [log_json(record, log) for record, log in found]
+
+
+def gas_price(chain: ForetellChain) -> str:
+    """What a legacy transaction should offer: base fee and tip."""
+    return quantity((chain.pending_header().base_fee_per_gas or 0) + PRIORITY_FEE)
+
+
+def max_priority_fee_per_gas(chain: ForetellChain) -> str:
+    """The suggested tip."""
+    del chain
+    return quantity(PRIORITY_FEE)
+
+
+def blob_base_fee(chain: ForetellChain) -> str:
+    """Wei per unit of blob gas."""
+    return quantity(chain.state().blob_base_fee)
+
+
+def fee_history(chain: ForetellChain, count: Any, newest: Any, percentiles: Any = None) -> Json:
+    """Base fees, fullness and tips of the last blocks, and the base fee of the next one."""
+    last = require_block(chain, newest).number
+    wanted = min(parse_quantity(count, "block count"), MAX_FEE_HISTORY)
+    records = chain.history.blocks(last - wanted + 1, last) if wanted else ()
+    points = [_percentile(each) for each in parse_list(percentiles or [], "percentiles")]
+    following = chain.pending_header() if last == chain.head.number else chain.history.block(last + 1).header
+    fees = [record.header.base_fee_per_gas or 0 for record in records]
+    history: Json = {
+        "oldestBlock": quantity(records[0].number if records else last),
+        "baseFeePerGas": [quantity(fee) for fee in [*fees, following.base_fee_per_gas or 0]],
+        "gasUsedRatio": [record.header.gas_used / record.header.gas_limit for record in records],
+        "baseFeePerBlobGas": [quantity(1)] * (len(records) + 1),
+        "blobGasUsedRatio": [0.0] * len(records),
+    }
+    if points:
+        history["reward"] = [_rewards(record, points) for record in records]
+    return history
+
+
+def _percentile(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise RpcError(INVALID_PARAMS, f"percentile: not in 0..100: {value!r}")
+    return float(value)
+
+
+def _rewards(record: Any, points: Sequence[float]) -> list[str]:
+    """Tips of a block at gas percentiles, as geth computes them."""
+    base_fee, before = record.header.base_fee_per_gas or 0, 0
+    tips: list[tuple[int, int]] = []
+    for transaction, receipt in zip(record.block.transactions, record.receipts, strict=True):
+        tips.append((effective_gas_price(transaction, record) - base_fee, receipt.gas_used - before))
+        before = receipt.gas_used
+    tips.sort()
+    return [quantity(_tip_at(tips, record.header.gas_used * point / 100)) for point in points]
+
+
+def _tip_at(tips: Sequence[tuple[int, int]], threshold: float) -> int:
+    total = 0
+    for tip, gas in tips:
+        total += gas
+        if total >= threshold:
+            return tip
+    return tips[-1][0] if tips else 0
+
+
+def trace_transaction(chain: ForetellChain, transaction_hash: Any, options: Any = None) -> Json:
+    """The callTracer's tree of a transaction in one of the last blocks; the only tracer here."""
+    tracer = (options or {}).get("tracer", "callTracer")
+    if tracer != "callTracer":
+        raise RpcError(INVALID_PARAMS, f"tracer {tracer!r}: only callTracer is served")
+    wanted = parse_data(transaction_hash, "hash", 32)
+    computation = chain.history.computation(wanted)
+    found = chain.history.inclusion(wanted)
+    if computation is None or found is None:
+        raise RpcError(-32000, f"transaction {data(wanted)} has no trace any more, or is unknown")
+    before = found.record.receipts[found.index - 1].gas_used if found.index else 0
+    transaction = found.record.block.transactions[found.index]
+    gas_used = found.record.receipts[found.index].gas_used - before
+    return {**call_tree(computation), "gas": quantity(transaction.gas), "gasUsed": quantity(gas_used)}

@@ -1,0 +1,164 @@
+"""JSON-RPC methods that run messages and take transactions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eth.abc import SignedTransactionAPI
+from eth_keys.datatypes import PrivateKey
+from eth_typing import Address
+from eth_utils import to_canonical_address
+
+from foretell_evm.chain import ForetellChain
+from foretell_evm.errors import RpcError
+from foretell_evm.execution import Call, require_success
+from foretell_evm.rpc.codec import (
+    INVALID_PARAMS,
+    data,
+    parse_address,
+    parse_data,
+    parse_fields,
+    parse_list,
+    parse_quantity,
+    quantity,
+)
+from foretell_evm.rpc.reads import PRIORITY_FEE
+from foretell_evm.rpc.selectors import require_block
+from foretell_evm.vm import ForetellVM
+
+
+def call(chain: ForetellChain, message: Any, block: Any = "latest") -> str:
+    """``eth_call``; inferences are asked for and waited for."""
+    pending = block == "pending"
+    outcome = chain.calls.call(parse_call(chain, message), require_block(chain, block), pending=pending)
+    return data(require_success(outcome.computation))
+
+
+def estimate_gas(chain: ForetellChain, message: Any, block: Any = "latest") -> str:
+    """``eth_estimateGas``, in the next block whatever block is named."""
+    require_block(chain, block)
+    return quantity(chain.calls.estimate_gas(parse_call(chain, message)))
+
+
+def parse_call(chain: ForetellChain, message: Any) -> Call:
+    """Read a call object; the block's gas limit and the zero address where gas and sender are not given."""
+    fields = parse_fields(message, "call")
+    limit = chain.head.header.gas_limit
+    gas = limit if fields.get("gas") is None else min(parse_quantity(fields["gas"], "gas"), limit)
+    sender = fields.get("from")
+    return Call(
+        sender=Address(b"\0" * 20) if sender is None else parse_address(sender, "from"),
+        to=parse_to(fields),
+        data=parse_input(fields),
+        value=parse_quantity(fields.get("value") or 0, "value"),
+        gas=gas,
+    )
+
+
+def parse_to(fields: Mapping[str, Any]) -> bytes:
+    """Recipient of a message; empty where it creates a contract."""
+    to = fields.get("to")
+    return b"" if to in (None, "", "0x") else parse_address(to, "to")
+
+
+def parse_input(fields: Mapping[str, Any]) -> bytes:
+    """Calldata under either of its two names."""
+    value = fields.get("input")
+    if value is None:
+        value = fields.get("data")
+    return b"" if value in (None, "") else parse_data(value, "input")
+
+
+def send_raw_transaction(chain: ForetellChain, raw: Any) -> str:
+    """``eth_sendRawTransaction``"""
+    return data(chain.send(chain.decode_transaction(parse_data(raw, "transaction"))))
+
+
+def send_transaction(chain: ForetellChain, message: Any) -> str:
+    """``eth_sendTransaction`` of a development account; what is not given is filled in."""
+    fields = parse_fields(message, "transaction")
+    sender = parse_address(fields.get("from"), "from")
+    key = _key_of(chain, sender)
+    with chain.lock:
+        transaction = _sign(chain, fields, sender, key)
+    return data(chain.send(transaction))
+
+
+def _key_of(chain: ForetellChain, sender: Address) -> PrivateKey:
+    for account in chain.accounts:
+        if to_canonical_address(account.address) == sender:
+            return account.key
+    raise RpcError(INVALID_PARAMS, f"from: {data(sender)} is no account of this node")
+
+
+def _sign(
+    chain: ForetellChain, fields: Mapping[str, Any], sender: Address, key: PrivateKey
+) -> SignedTransactionAPI:
+    given_nonce = fields.get("nonce")
+    nonce = chain.next_nonce(sender) if given_nonce is None else parse_quantity(given_nonce, "nonce")
+    given_gas = fields.get("gas")
+    message: dict[str, Any] = {
+        "nonce": nonce,
+        "gas": chain.calls.estimate_gas(parse_call(chain, fields))
+        if given_gas is None
+        else parse_quantity(given_gas),
+        "to": parse_to(fields),
+        "value": parse_quantity(fields.get("value") or 0, "value"),
+        "data": parse_input(fields),
+    }
+    builder: Any = ForetellVM.get_transaction_builder()
+    if fields.get("gasPrice") is not None and not fields.get("accessList"):
+        price = parse_quantity(fields["gasPrice"], "gasPrice")
+        legacy = builder.create_unsigned_transaction(gas_price=price, **message)
+        signed = legacy.as_signed_transaction(key, chain_id=chain.config.chain_id)
+    else:
+        tip, fee = _fees(chain, fields)
+        unsigned = builder.new_unsigned_dynamic_fee_transaction(
+            chain_id=chain.config.chain_id,
+            max_priority_fee_per_gas=tip,
+            max_fee_per_gas=fee,
+            access_list=_access_list(fields),
+            **message,
+        )
+        signed = unsigned.as_signed_transaction(key)
+    # py-evm signs into an older fork's class; blocks hold this fork's.
+    return chain.decode_transaction(signed.encode())
+
+
+def _fees(chain: ForetellChain, fields: Mapping[str, Any]) -> tuple[int, int]:
+    """Tip and highest price in wei; twice the base fee leaves room for six full blocks."""
+    if fields.get("gasPrice") is not None:
+        price = parse_quantity(fields["gasPrice"], "gasPrice")
+        return price, price
+    tip = fields.get("maxPriorityFeePerGas")
+    fee = fields.get("maxFeePerGas")
+    base_fee = chain.pending_header().base_fee_per_gas or 0
+    highest = None if fee is None else parse_quantity(fee, "maxFeePerGas")
+    wanted_tip = PRIORITY_FEE if tip is None else parse_quantity(tip, "maxPriorityFeePerGas")
+    if highest is None:
+        return wanted_tip, 2 * base_fee + wanted_tip
+    return (min(wanted_tip, highest) if tip is None else wanted_tip), highest
+
+
+def _access_list(fields: Mapping[str, Any]) -> tuple[tuple[Address, tuple[int, ...]], ...]:
+    entries = parse_list(fields.get("accessList") or [], "accessList")
+    parsed = (parse_fields(entry, "accessList") for entry in entries)
+    return tuple(
+        (
+            parse_address(entry.get("address")),
+            tuple(
+                parse_quantity(key, "storageKey")
+                for key in parse_list(entry.get("storageKeys"), "storageKeys")
+            ),
+        )
+        for entry in parsed
+    )
+
+
+def sign(chain: ForetellChain, address: Any, message: Any) -> str:
+    """``eth_sign``: a development account's EIP-191 signature."""
+    from eth_account import Account
+    from eth_account.messages import encode_defunct
+
+    key = _key_of(chain, parse_address(address))
+    signed = Account.sign_message(encode_defunct(parse_data(message)), key.to_bytes())
+    return data(signed.signature)
