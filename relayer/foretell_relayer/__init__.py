@@ -1,0 +1,1 @@
+"""The relayer: watches requests, runs models, proves their outputs and brings both to the chain."""

@@ -1,0 +1,331 @@
+"""The chain as the relayer needs it: a small protocol, and its implementation on web3.py over JSON-RPC."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+import aiohttp
+from eth_typing import ChecksumAddress
+from hexbytes import HexBytes
+from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.exceptions import (
+    BlockNotFound,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3Exception,
+    Web3RPCError,
+)
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import FilterParams, TxParams
+
+from foretell_contracts import load
+from foretell_relayer.core import Status, View
+from foretell_relayer.errors import NotSettlement, RpcRefused, RpcUnreachable, WouldRevert
+from foretell_relayer.records import BlockRef
+from foretell_relayer.redact import Redactor
+
+T = TypeVar("T")
+WATCHED: Final = (
+    "Requested",
+    "ReceiptSettled",
+    "Delivered",
+    "Challenged",
+    "Finalised",
+    "Expired",
+    "Undetermined",
+    "Cancelled",
+)
+"""Events that start a request or move it on. The others follow from these."""
+
+MESSAGE_LIMIT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest block; ``base_fee`` in wei, zero on chains without one."""
+
+    ref: BlockRef
+    timestamp: int
+    base_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A decoded event of Settlement."""
+
+    name: str
+    block: BlockRef
+    args: dict[str, Any]
+
+    @property
+    def request_id(self) -> bytes:
+        """The request that it is about."""
+        return bytes(self.args["request_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionReceipt:
+    """Where a transaction was included, and whether it did what it should."""
+
+    block: BlockRef
+    success: bool
+    gas_used: int
+
+
+class Chain(Protocol):
+    """What the relayer asks of a node. Every method raises ``RpcError``."""
+
+    settlement: ChecksumAddress
+
+    async def chain_id(self) -> int:
+        """The chain's id."""
+        ...
+
+    async def head(self) -> Head:
+        """The newest block."""
+        ...
+
+    async def block(self, number: int) -> BlockRef | None:
+        """The block of this number in the chain as it is now."""
+        ...
+
+    async def events(self, first: int, last: int) -> list[Event]:
+        """Settlement's events in these blocks (inclusive), in order."""
+        ...
+
+    async def view(self, request_id: bytes, block: int | None = None) -> View:
+        """What Settlement says of a request, now or at the end of a block."""
+        ...
+
+    async def free_bond(self, operator: ChecksumAddress) -> int:
+        """Wei that a delivery of this operator may lock now."""
+        ...
+
+    async def signer_of(self, operator: ChecksumAddress) -> ChecksumAddress:
+        """The registered key of an operator, zero where none is active."""
+        ...
+
+    async def dispute_bond(self) -> int:
+        """Wei that each side of a dispute stakes."""
+        ...
+
+    async def is_open(self, model_id: bytes) -> bool:
+        """Whether a model is registered and takes requests."""
+        ...
+
+    def calldata(self, function: str, arguments: Sequence[Any]) -> bytes:
+        """Calldata of one of Settlement's functions."""
+        ...
+
+    async def nonce(self, sender: ChecksumAddress) -> int:
+        """Number of the sender's transactions in the newest block."""
+        ...
+
+    async def balance(self, account: ChecksumAddress) -> int:
+        """Wei of an account."""
+        ...
+
+    async def trial(self, sender: ChecksumAddress, data: bytes, gas: int) -> None:
+        """Simulate a call of Settlement with a gas limit.
+
+        Raises:
+            WouldRevert: it would revert.
+        """
+        ...
+
+    async def estimate(self, sender: ChecksumAddress, data: bytes) -> int:
+        """Gas that a call of Settlement would take now.
+
+        Raises:
+            WouldRevert: it would revert.
+        """
+        ...
+
+    async def send(self, raw: bytes) -> None:
+        """Hand a signed transaction to the node."""
+        ...
+
+    async def receipt(self, tx_hash: bytes) -> TransactionReceipt | None:
+        """A transaction's receipt, ``None`` while it is in no block."""
+        ...
+
+    async def is_known(self, tx_hash: bytes) -> bool:
+        """Whether the node has the transaction, in a block or waiting for one."""
+        ...
+
+
+class Web3Chain:
+    """A chain behind a JSON-RPC URL. Its errors contain neither the URL's credentials nor its path."""
+
+    def __init__(self, url: str, settlement: ChecksumAddress, timeout: float = 20.0) -> None:
+        request = {"timeout": aiohttp.ClientTimeout(timeout)}
+        self._timeout = timeout
+        self._provider = AsyncHTTPProvider(url, request_kwargs=request, exception_retry_configuration=None)
+        self._w3: AsyncWeb3[Any] = AsyncWeb3(self._provider)
+        self._w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._redact = Redactor(url)
+        self.settlement = settlement
+        self._contract = self._w3.eth.contract(address=settlement, abi=load("Settlement").abi)
+        self._topics = {bytes(HexBytes(self._contract.events[name]().topic)): name for name in WATCHED}
+        self._operators: Any = None
+        self._models: Any = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._provider.disconnect()
+
+    async def connect(self) -> None:
+        """Find the contracts that Settlement names.
+
+        Raises:
+            NotSettlement: there is no Settlement here.
+        """
+        code = await self._ask(self._w3.eth.get_code(self.settlement))
+        if not code:
+            raise NotSettlement(f"{self.settlement} has no code on this chain")
+        try:
+            operators = await self._ask(self._contract.functions.operator_registry().call())
+            models = await self._ask(self._contract.functions.model_registry().call())
+        except (RpcRefused, WouldRevert):
+            raise NotSettlement(f"{self.settlement} does not answer like Settlement") from None
+        self._operators = self._w3.eth.contract(address=operators, abi=load("OperatorRegistry").abi)
+        self._models = self._w3.eth.contract(address=models, abi=load("ModelRegistry").abi)
+
+    async def chain_id(self) -> int:
+        return int(await self._ask(self._w3.eth.chain_id))
+
+    async def head(self) -> Head:
+        try:
+            block = await self._ask(self._w3.eth.get_block("latest"))
+        except BlockNotFound:
+            raise RpcRefused("the node has no newest block") from None
+        return Head(_ref(block), int(block["timestamp"]), int(block.get("baseFeePerGas", 0)))
+
+    async def block(self, number: int) -> BlockRef | None:
+        try:
+            return _ref(await self._ask(self._w3.eth.get_block(number)))
+        except BlockNotFound:
+            return None
+
+    async def events(self, first: int, last: int) -> list[Event]:
+        query: FilterParams = {
+            "address": self.settlement,
+            "fromBlock": first,
+            "toBlock": last,
+            "topics": [[HexBytes(topic) for topic in self._topics]],
+        }
+        logs = await self._ask(self._w3.eth.get_logs(query))
+        return [self._event(entry) for entry in sorted(logs, key=lambda e: (e["blockNumber"], e["logIndex"]))]
+
+    def _event(self, entry: Any) -> Event:
+        name = self._topics.get(bytes(entry["topics"][0])) if entry["topics"] else None
+        first = entry["address"] == self.settlement and not entry.get("removed", False)
+        if name is None or not first:
+            raise RpcRefused("the node returned logs that nobody asked for")
+        try:
+            decoded = self._contract.events[name]().process_log(entry)
+        except (Web3Exception, ValueError) as error:
+            raise RpcRefused(f"the node returned a malformed log: {self._text(error)}") from None
+        return Event(name, BlockRef(entry["blockNumber"], bytes(entry["blockHash"])), dict(decoded["args"]))
+
+    async def view(self, request_id: bytes, block: int | None = None) -> View:
+        call = self._contract.functions.request_of(request_id)
+        request = await self._ask(call.call(block_identifier="latest" if block is None else block))
+        values = dict(zip(self._fields, request, strict=True))
+        return View(
+            status=Status(values["status"]),
+            operator=values["operator"],
+            output_hash=bytes(values["output_hash"]),
+            delivered_at=values["delivered_at"],
+            challenger=values["challenger"],
+            disputed_at=values["disputed_at"],
+        )
+
+    @property
+    def _fields(self) -> list[str]:
+        abi = next(entry for entry in load("Settlement").abi if entry.get("name") == "request_of")
+        return [component["name"] for component in abi["outputs"][0]["components"]]
+
+    async def free_bond(self, operator: ChecksumAddress) -> int:
+        return int(await self._ask(self._operators.functions.free_bond(operator).call()))
+
+    async def signer_of(self, operator: ChecksumAddress) -> ChecksumAddress:
+        signer: ChecksumAddress = await self._ask(self._operators.functions.signer_of(operator).call())
+        return signer
+
+    async def dispute_bond(self) -> int:
+        return int(await self._ask(self._contract.functions.dispute_bond().call()))
+
+    async def is_open(self, model_id: bytes) -> bool:
+        return bool(await self._ask(self._models.functions.is_open(model_id).call()))
+
+    def calldata(self, function: str, arguments: Sequence[Any]) -> bytes:
+        return bytes(HexBytes(self._contract.encode_abi(function, list(arguments))))
+
+    async def nonce(self, sender: ChecksumAddress) -> int:
+        return int(await self._ask(self._w3.eth.get_transaction_count(sender, "latest")))
+
+    async def balance(self, account: ChecksumAddress) -> int:
+        return int(await self._ask(self._w3.eth.get_balance(account)))
+
+    async def trial(self, sender: ChecksumAddress, data: bytes, gas: int) -> None:
+        call: TxParams = {"from": sender, "to": self.settlement, "data": HexBytes(data), "gas": gas}
+        await self._ask(self._w3.eth.call(call))
+
+    async def estimate(self, sender: ChecksumAddress, data: bytes) -> int:
+        call: TxParams = {"from": sender, "to": self.settlement, "data": HexBytes(data)}
+        return int(await self._ask(self._w3.eth.estimate_gas(call)))
+
+    async def send(self, raw: bytes) -> None:
+        await self._ask(self._w3.eth.send_raw_transaction(HexBytes(raw)))
+
+    async def receipt(self, tx_hash: bytes) -> TransactionReceipt | None:
+        try:
+            found = await self._ask(self._w3.eth.get_transaction_receipt(HexBytes(tx_hash)))
+        except TransactionNotFound:
+            return None
+        block = BlockRef(found["blockNumber"], bytes(found["blockHash"]))
+        return TransactionReceipt(block, found["status"] == 1, found["gasUsed"])
+
+    async def is_known(self, tx_hash: bytes) -> bool:
+        try:
+            await self._ask(self._w3.eth.get_transaction(HexBytes(tx_hash)))
+        except TransactionNotFound:
+            return False
+        return True
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        """Await an answer, and turn every way to fail into an error of ours."""
+        try:
+            return await answer
+        except (BlockNotFound, TransactionNotFound):
+            raise
+        except ContractLogicError as error:
+            raise WouldRevert(_reason(error)) from None
+        except (aiohttp.ClientResponseError, Web3RPCError) as error:
+            raise RpcRefused(f"the node answered: {self._text(error)}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise RpcUnreachable(f"no answer from the node: {self._text(error)}") from None
+        except (Web3Exception, ValueError, KeyError, TypeError) as error:
+            raise RpcRefused(f"the node's answer makes no sense: {self._text(error)}") from None
+
+    def _text(self, error: BaseException) -> str:
+        if isinstance(error, Web3RPCError) and isinstance(error.rpc_response, dict):
+            answer: Any = error.rpc_response.get("error")
+            text = str(answer.get("message", answer) if isinstance(answer, dict) else answer)
+        elif isinstance(error, TimeoutError):
+            text = f"nothing within {self._timeout:g} s"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            text = f"HTTP status {error.status}"
+        else:
+            text = str(error) or type(error).__name__
+        return self._redact(text)[:MESSAGE_LIMIT]
+
+
+def _ref(block: Any) -> BlockRef:
+    return BlockRef(int(block["number"]), bytes(block["hash"]))
+
+
+def _reason(error: ContractLogicError) -> str:
+    text = (error.message or str(error)).removeprefix("execution reverted: ")
+    return text.removeprefix("execution reverted").strip(" :") or "no reason given"

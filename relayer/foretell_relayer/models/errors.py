@@ -1,0 +1,63 @@
+"""Errors of models. Codes are stable.
+
+ModelError
+├── BadModel       R-MOD-001  an ONNX file that cannot be used
+├── BadSamples     R-MOD-002  samples that cannot be used
+├── Inaccurate     R-MOD-003  circuit and ONNX Runtime differ by more than the tolerance
+├── NoCircuit      R-MOD-004  no circuit within the limits holds the model
+├── BadFolder      R-MOD-005  a model folder that is incomplete, altered or damaged
+├── UnknownModel   R-MOD-006  no folder of this model here
+└── InsecureModel  R-MOD-007  an SRS for development chains, on another chain
+
+All of them mean: give up until somebody changes something.
+"""
+
+from foretell_relayer.coded import CodedError
+
+
+class ModelError(CodedError):
+    """A model cannot be added, read or used."""
+
+    code = "R-MOD-000"
+
+
+class BadModel(ModelError):
+    """The ONNX file is damaged, or is no model that a circuit can hold."""
+
+    code = "R-MOD-001"
+
+
+class BadSamples(ModelError):
+    """The samples are damaged, of another shape, or not finite numbers."""
+
+    code = "R-MOD-002"
+
+
+class Inaccurate(ModelError):
+    """No admitted scale brings the circuit within the tolerance."""
+
+    code = "R-MOD-003"
+
+
+class NoCircuit(ModelError):
+    """The circuit, its verifier or its proof would be too large."""
+
+    code = "R-MOD-004"
+
+
+class BadFolder(ModelError):
+    """A file of the folder is missing, malformed, or not the one that the manifest vouches for."""
+
+    code = "R-MOD-005"
+
+
+class UnknownModel(ModelError):
+    """The store has no folder for this model id."""
+
+    code = "R-MOD-006"
+
+
+class InsecureModel(ModelError):
+    """The model's SRS is fit for development chains only."""
+
+    code = "R-MOD-007"

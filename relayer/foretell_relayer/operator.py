@@ -1,0 +1,155 @@
+"""An operator in this process: answers jobs with the models of a store, signs, and proves where that is
+asked.
+
+It implements ``foretell_spec.operator.Operator``. The witness comes from a process that stays, a proof
+from a child of its own, so a crash of either is an error of one job and of nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+from eth_keys.datatypes import PrivateKey
+from eth_typing import ChecksumAddress
+
+from foretell_relayer.infer.client import WitnessWorker
+from foretell_relayer.models.errors import InsecureModel
+from foretell_relayer.models.folder import ModelFolder
+from foretell_relayer.models.proofs import ProofCache
+from foretell_relayer.models.store import ModelStore
+from foretell_relayer.prove import circuit
+from foretell_relayer.prove.errors import WrongWitness
+from foretell_spec.assurance import Assurance
+from foretell_spec.bundle import Bundle
+from foretell_spec.operator import InferenceJob
+from foretell_spec.tensor import Tensor
+
+log = structlog.get_logger(__name__)
+
+DEVELOPMENT_CHAINS: Final = frozenset({31337, 1337})
+"""Chain ids of development chains, on which an SRS that somebody generated alone does no harm."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """Who answers: the bonded account, and the key that signs for it. It never shows the key."""
+
+    address: ChecksumAddress
+    key: PrivateKey
+
+    def __repr__(self) -> str:
+        return f"Identity(address={self.address!r}, signer={self.signer!r})"
+
+    @property
+    def signer(self) -> ChecksumAddress:
+        """Address of the signing key."""
+        return self.key.public_key.to_checksum_address()
+
+
+class LocalOperator:
+    """Runs models here. Many threads may ask at once; witnesses are computed one after another, proofs in
+    parallel.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        store: ModelStore,
+        *,
+        proofs: ProofCache | None = None,
+        accept_insecure_srs: bool = False,
+    ) -> None:
+        self._identity = identity
+        self._store = store
+        self._proofs = proofs
+        self._accept_insecure_srs = accept_insecure_srs
+        self._worker = WitnessWorker()
+
+    def __repr__(self) -> str:
+        return f"LocalOperator({self._identity!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """The bonded account."""
+        return self._identity.address
+
+    @property
+    def signer(self) -> ChecksumAddress:
+        """Address of the signing key."""
+        return self._identity.signer
+
+    def prepare(self, model_ids: Iterable[bytes] | None = None) -> None:
+        """Set circuits up before the first question, of all models by default: a second each where nothing is
+        cached.
+        """
+        for model_id in [folder.model_id for folder in self._store] if model_ids is None else model_ids:
+            self._store.circuit(model_id)
+
+    def answer(self, job: InferenceJob) -> Bundle:
+        """Run the model, sign, and prove if the job asks for ``PROVEN``.
+
+        Raises:
+            UnknownModel: the store does not hold the model.
+            InsecureModel: its SRS is fit for development chains only, and this is none.
+            TensorError: the inputs are not of the model's domain.
+            ProveError: EZKL could not answer.
+        """
+        folder = self._admit(job)
+        outputs = self.infer(folder, job.inputs)
+        proof = self.prove(folder, job.inputs, outputs) if job.min_assurance >= Assurance.PROVEN else b""
+        bundle = Bundle(
+            request_id=job.request_id,
+            model_id=job.model_id,
+            inputs=job.inputs,
+            outputs=outputs,
+            operator=self.address,
+            seed=job.seed,
+            proof=proof,
+        )
+        log.debug("answered", request_id="0x" + job.request_id.hex(), model=folder.name, proven=bool(proof))
+        return bundle.signed(self._identity.key, job.chain_id, job.verifying_contract)
+
+    def infer(self, folder: ModelFolder, inputs: Tensor) -> Tensor:
+        """The model's one correct output for quantised ``inputs``."""
+        return self._worker.witness(self._store.circuit(folder.model_id).circuit, inputs)
+
+    def prove(self, folder: ModelFolder, inputs: Tensor, outputs: Tensor) -> bytes:
+        """A verified proof that ``outputs`` are the model's for ``inputs``, from the cache if it is there.
+
+        Raises:
+            WrongWitness: they are not; so nothing can prove them.
+        """
+        known = self._proofs.get(folder.model_id, inputs, outputs) if self._proofs else None
+        if known is not None:
+            return known
+        proof = circuit.prove(self._store.circuit(folder.model_id), inputs)
+        if proof.outputs != outputs:
+            raise WrongWitness("the model gives another output for this input, which no proof can support")
+        if self._proofs:
+            self._proofs.put(folder.model_id, inputs, outputs, proof.data)
+        return proof.data
+
+    def close(self) -> None:
+        """End the worker process. A later job starts another."""
+        self._worker.close()
+
+    def _admit(self, job: InferenceJob) -> ModelFolder:
+        folder = self._store.get(job.model_id)
+        if folder.insecure and not self._accept_insecure_srs and job.chain_id not in DEVELOPMENT_CHAINS:
+            raise InsecureModel(
+                f"{folder.name}: its SRS was generated on one machine, "
+                "so anybody who kept its secret can prove anything; "
+                f"chain {job.chain_id} is no development chain (--accept-insecure-srs overrides)"
+            )
+        folder.manifest.admit(job.inputs)
+        return folder

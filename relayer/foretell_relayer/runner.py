@@ -1,0 +1,82 @@
+"""The seam to the models: run one, prove one. The relayer's loops know nothing else of them."""
+
+from typing import Protocol
+
+import structlog
+
+from foretell_relayer.errors import NoModel
+from foretell_relayer.models.errors import InsecureModel
+from foretell_relayer.models.store import ModelStore
+from foretell_relayer.operator import DEVELOPMENT_CHAINS, LocalOperator
+from foretell_relayer.prove.errors import InvalidProof
+from foretell_spec.manifest import Manifest
+from foretell_spec.tensor import Tensor
+
+log = structlog.get_logger(__name__)
+
+
+class ModelRunner(Protocol):
+    """Runs and proves models. Both calls block and raise ``ModelError``, ``ProveError`` or ``SpecError``."""
+
+    def manifests(self) -> dict[bytes, Manifest]:
+        """What is served, by model id."""
+        ...
+
+    def infer(self, model_id: bytes, inputs: Tensor) -> Tensor:
+        """The model's one correct output for quantised inputs."""
+        ...
+
+    def prove(self, model_id: bytes, inputs: Tensor, outputs: Tensor) -> bytes:
+        """A proof of these outputs, verified here before it is returned."""
+        ...
+
+
+class LocalRunner:
+    """Models of a store: witnesses in a process that stays, each proof in a child process of its own."""
+
+    def __init__(self, operator: LocalOperator, store: ModelStore) -> None:
+        self._operator = operator
+        self._store = store
+
+    def manifests(self) -> dict[bytes, Manifest]:
+        return {folder.model_id: folder.manifest for folder in self._store}
+
+    def infer(self, model_id: bytes, inputs: Tensor) -> Tensor:
+        folder = self._store.get(model_id)
+        return self._operator.infer(folder, folder.manifest.admit(inputs))
+
+    def prove(self, model_id: bytes, inputs: Tensor, outputs: Tensor) -> bytes:
+        folder = self._store.get(model_id)
+        try:
+            return self._operator.prove(folder, inputs, outputs)
+        except InvalidProof:
+            # The keys are damaged or belong to other files: they are made again for the next try.
+            self._store.cache.forget(model_id)
+            raise
+
+
+def require_models(store: ModelStore) -> None:
+    """Refuse to start with nothing to do.
+
+    Raises:
+        NoModel: there is nothing to serve.
+    """
+    if not list(store):
+        raise NoModel("there is no model to serve")
+
+
+def require_secure(store: ModelStore, chain_id: int, *, accept_insecure: bool) -> None:
+    """Refuse to start with a model whose proofs anybody could forge on this chain.
+
+    Raises:
+        InsecureModel: its reference string was made on one machine, and the chain is no development chain.
+    """
+    insecure = sorted(folder.name for folder in store if folder.insecure)
+    if not insecure or chain_id in DEVELOPMENT_CHAINS:
+        return
+    if not accept_insecure:
+        raise InsecureModel(
+            f"{', '.join(insecure)}: the SRS was generated on one machine, so whoever kept its secret can "
+            f"prove anything; chain {chain_id} is no development chain (--accept-insecure-srs overrides)"
+        )
+    log.warning("insecure_srs_accepted", models=insecure, chain_id=chain_id)

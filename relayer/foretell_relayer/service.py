@@ -1,0 +1,231 @@
+"""The relayer as one asyncio program: starts, runs its stages, and stops in two phases."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+from eth_typing import ChecksumAddress
+
+from foretell_relayer.chain import Web3Chain
+from foretell_relayer.clock import Backoff
+from foretell_relayer.config import Settings
+from foretell_relayer.context import Context
+from foretell_relayer.errors import BadSetting, ChainChanged, JournalError, RelayError
+from foretell_relayer.keys import Prompt, Signer, load_signer, require_signer
+from foretell_relayer.lease import RENEW_EVERY
+from foretell_relayer.metrics import Metrics
+from foretell_relayer.models.proofs import ProofCache
+from foretell_relayer.models.store import ModelStore
+from foretell_relayer.operator import Identity as OperatorIdentity
+from foretell_relayer.operator import LocalOperator
+from foretell_relayer.records import Identity
+from foretell_relayer.runner import LocalRunner, require_models, require_secure
+from foretell_relayer.stages import Decider, Inferrer, ProofMaker
+from foretell_relayer.store import Journal
+from foretell_relayer.submit.submitter import Submitter
+from foretell_relayer.supervisor import Stage, Supervisor
+from foretell_relayer.watch.watcher import Watcher
+from foretell_relayer.work import in_thread
+
+log = structlog.get_logger(__name__)
+
+
+class RelayService:
+    """One relayer. ``run`` once; ``stop`` from the same event loop, a second time to be quick.
+
+    Args:
+        settings: all of them, checked.
+        prompt: asks a person for the keystore's password; ``None`` where nobody can be asked.
+        on_ready: called when everything is set up and work begins.
+    """
+
+    def __init__(
+        self, settings: Settings, *, prompt: Prompt | None = None, on_ready: Callable[[], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._prompt = prompt
+        self._on_ready = on_ready
+        self._task: asyncio.Task[None] | None = None
+        self._context: Context | None = None
+        self._supervisor: Supervisor | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is under way, and end; the second call interrupts that, too."""
+        again, self._stopped = self._stopped, True
+        if again or self._context is None or self._supervisor is None:
+            if self._task is not None:
+                self._task.cancel()
+            return
+        self._context.stop()
+        self._supervisor.stop()
+        log.info("stopping", grace=self._settings.grace)
+
+    async def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            RelayError: something that does not pass; in an exception group once work has begun.
+            ModelError: a model's folder cannot be used.
+        """
+        self._task = asyncio.current_task()
+        try:
+            store = ModelStore(self._settings.models)
+            require_models(store)
+            with Journal.open(self._settings.journal) as journal:
+                log.info("journal_opened", path=str(self._settings.journal), token=journal.take())
+                async with _renewing(journal), self._connected(journal, store) as context:
+                    await self._work(context)
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+            log.info("interrupted")
+
+    async def _work(self, context: Context) -> None:
+        watcher = Watcher(context)
+        self._supervisor = Supervisor(context.metrics, lambda _: watcher.doubt())
+        self._context = context
+        stages: list[Stage] = [
+            watcher,
+            Decider(context),
+            Inferrer(context),
+            ProofMaker(context),
+            Submitter(context),
+            LeaseKeeper(context),
+        ]
+        stop_metrics = _serve(context)
+        log.info(
+            "relaying",
+            rpc=self._settings.public_rpc,
+            chain_id=context.identity.chain_id,
+            settlement=context.identity.settlement,
+            operator=context.operator,
+            signer=context.signer.address,
+            models=["0x" + model_id.hex() for model_id in context.models.manifests()],
+        )
+        if self._on_ready is not None:
+            self._on_ready()
+        try:
+            await self._supervisor.run(stages, self._settings.grace)
+        finally:
+            await asyncio.to_thread(stop_metrics)
+
+    # ------------------------------------------------------------------------------------------- starting
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, journal: Journal, store: ModelStore) -> AsyncIterator[Context]:
+        settings = self._settings
+        settlement = ChecksumAddress(settings.settlement)  # type: ignore[arg-type]  # validated as one
+        chain = Web3Chain(settings.rpc.get_secret_value(), settlement, settings.rpc_timeout)
+        try:
+            chain_id, genesis = await self._reach(chain)
+            require_secure(store, chain_id, accept_insecure=settings.accept_insecure_srs)
+            signer = await in_thread(load_signer, settings, chain_id, self._prompt)
+            operator = ChecksumAddress(settings.operator or signer.address)  # type: ignore[arg-type]
+            identity = Identity(chain_id, genesis, settlement, operator)
+            journal.pin(identity)
+            await chain.connect()
+            require_signer(operator, await chain.signer_of(operator), signer)
+            local = _operator(operator, signer, store, accept_insecure=settings.accept_insecure_srs)
+            with local:
+                await self._set_up(local, store, chain)
+                yield Context(
+                    settings=settings,
+                    identity=identity,
+                    chain=chain,
+                    journal=journal,
+                    models=LocalRunner(local, store),
+                    signer=signer,
+                    dispute_bond=await chain.dispute_bond(),
+                    metrics=Metrics(),
+                )
+        finally:
+            await chain.close()
+
+    async def _reach(self, chain: Web3Chain) -> tuple[int, bytes]:
+        """Chain id and genesis hash, as soon as the node answers."""
+        backoff = Backoff()
+        while True:
+            try:
+                chain_id, genesis = await chain.chain_id(), await chain.block(0)
+            except RelayError as error:
+                if not error.retry:
+                    raise
+                pause = backoff.next()
+                log.warning(
+                    "waiting_for_node",
+                    rpc=self._settings.public_rpc,
+                    code=error.code,
+                    why=error.message,
+                    hint=error.hint,
+                    again_in=round(pause, 1),
+                )
+                await asyncio.sleep(pause)
+            else:
+                if genesis is None:
+                    raise ChainChanged("the node has no genesis block")
+                return chain_id, genesis.hash
+
+    async def _set_up(self, local: LocalOperator, store: ModelStore, chain: Web3Chain) -> None:
+        """Make circuits and keys that are not cached yet, and look the models up on the chain."""
+        for folder in store:
+            if not await chain.is_open(folder.model_id):
+                log.warning("model_not_open", model=folder.name, model_id="0x" + folder.model_id.hex())
+            await in_thread(local.prepare, [folder.model_id])
+
+
+class LeaseKeeper:
+    """Renews the lease, and counts what waits."""
+
+    name = "lease"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def run(self) -> None:
+        """Renew until told to stop."""
+        context = self._context
+        while not context.stopping:
+            context.journal.renew()
+            for step, number in context.journal.counts().items():
+                context.metrics.waiting.labels(step).set(number)
+            await context.bells.lease.wait(RENEW_EVERY)
+
+
+@contextlib.asynccontextmanager
+async def _renewing(journal: Journal) -> AsyncIterator[None]:
+    """Renews the lease while the service starts, which takes as long as the node is down."""
+
+    async def renew() -> None:
+        # Whatever keeps it from renewing stops the next write, which reports it.
+        with contextlib.suppress(JournalError):
+            while True:
+                await asyncio.sleep(RENEW_EVERY)
+                journal.renew()
+
+    task = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _operator(
+    address: ChecksumAddress, signer: Signer, store: ModelStore, *, accept_insecure: bool
+) -> LocalOperator:
+    proofs = ProofCache(store.cache.root / "proofs")
+    identity = OperatorIdentity(address, signer.bundle_key)
+    return LocalOperator(identity, store, proofs=proofs, accept_insecure_srs=accept_insecure)
+
+
+def _serve(context: Context) -> Callable[[], None]:
+    port = context.settings.metrics_port
+    if port is None:
+        return lambda: None
+    try:
+        chosen, stop = context.metrics.serve(port)
+    except OSError as error:
+        raise BadSetting(f"--metrics-port {port}: {error.strerror}") from None
+    log.info("metrics", url=f"http://127.0.0.1:{chosen}/metrics")
+    return stop

@@ -1,0 +1,1 @@
+"""Submitting: transactions that are journalled before they leave, followed until their fate is certain."""

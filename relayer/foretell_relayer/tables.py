@@ -1,0 +1,117 @@
+"""The journal's tables. ``migrations/`` makes them; a test holds the two to one form.
+
+Addresses are text, hashes are bytes, integers that may exceed 63 bits are decimal text. Times named
+``*_at`` are wall clock unless they say otherwise; wake-up times and deadlines are those of the chain.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+"""What the journal is pinned to."""
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("holder", String(64)),
+    Column("host", String(128)),
+    Column("pid", Integer),
+    Column("started_at", Float),
+    Column("expires_at", Float, nullable=False),
+)
+"""One row: who may write. Each new holder gets a higher token; a writer with an old one is refused."""
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+"""Ends of the ranges that were read, newest last: where to go back to after a reorganisation."""
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", LargeBinary(32), primary_key=True),
+    Column("model_id", LargeBinary(32), nullable=False),
+    Column("requester", String(42), nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("min_assurance", Integer, nullable=False),
+    Column("provisional", Boolean, nullable=False),
+    Column("from_receipt", Boolean, nullable=False),
+    Column("deadline", Integer, nullable=False),
+    Column("value_at_risk", String(80), nullable=False),
+    Column("fee", String(80), nullable=False),
+    Column("block_number", Integer, nullable=False),
+    Column("step", String(16), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("wake_at", Integer, nullable=False),  # chain time
+    Column("retry_at", Float, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("infer_failures", Integer, nullable=False),
+    Column("prove_failures", Integer, nullable=False),
+    Column("outputs", Text),
+    Column("proof", LargeBinary),
+    Column("outcome", String(16)),
+    Index("ix_requests_step", "step"),
+    Index("ix_requests_block_number", "block_number"),
+)
+"""One row for each request of a model that we serve. ``step`` is the queue that it stands in."""
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("tx_hash", LargeBinary(32), primary_key=True),
+    Column("request_id", LargeBinary(32), ForeignKey("requests.request_id"), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("nonce", Integer, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee", String(80), nullable=False),
+    Column("tip", String(80), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("block_number", Integer),
+    Column("misses", Integer, nullable=False),
+    Index("ix_attempts_state", "state"),
+    Index("ix_attempts_request_id", "request_id"),
+)
+"""Every transaction that was ever signed, written before it was sent."""
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("request_id", LargeBinary(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_history_request_id", "request_id"),
+)
+"""What happened to each request, for people."""
