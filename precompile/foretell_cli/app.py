@@ -1,0 +1,42 @@
+"""The group ``foretell`` and its commands."""
+
+from typing import Final
+
+import click
+
+from foretell_cli.group import ForetellGroup, LazyCommand
+
+COMMANDS: Final = (
+    LazyCommand("model", "foretell_relayer.models.cli:model", "Make, show and check model folders."),
+    LazyCommand(
+        "node", "foretell_cli.node:node", "Run a development chain whose contracts can call your models."
+    ),
+    LazyCommand(
+        "relay", "foretell_relayer.cli:relay", "Answer the requests of a Settlement contract, with proofs."
+    ),
+    LazyCommand("status", "foretell_relayer.cli:status", "Show what a relayer's journal holds."),
+    LazyCommand("why", "foretell_relayer.cli:why", "Tell the story of one request."),
+)
+
+
+@click.group(
+    name="foretell",
+    cls=ForetellGroup,
+    lazy_commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="ape-foretell", prog_name="foretell")
+@click.option("--debug", is_flag=True, help="Log details, and show the traceback of an error.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "console", "json"]),
+    default="auto",
+    show_default=True,
+    envvar="FORETELL_LOG_FORMAT",
+    help="How log lines look; auto is console on a terminal and json elsewhere.",
+)
+def main(debug: bool, log_format: str) -> None:
+    """Smart contracts that call AI models: models, operators and development chains."""
+    from foretell_cli.logging import LogFormat, configure_logging
+
+    configure_logging(LogFormat(log_format), debug=debug)
