@@ -1,0 +1,375 @@
+"""Write tests/vectors/*.json: success and failure vectors that Python, the VM and the Vyper modules share.
+
+Expected values of tensors and divergence are written out by hand; ids, digests and signatures are computed
+from the specification and held fixed by the files, so that no change to them goes unnoticed.
+
+    python scripts/build_vectors.py           write the files
+    python scripts/build_vectors.py --check   compare them with what would be written
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eth_keys.constants import SECPK1_N
+from eth_keys.datatypes import PrivateKey
+
+from foretell_spec import abi, gas
+from foretell_spec.addresses import PRECOMPILE, SETTLEMENT
+from foretell_spec.assurance import Assurance
+from foretell_spec.bundle import Bundle, sidecar_root
+from foretell_spec.divergence import DeterminismClass
+from foretell_spec.manifest import Manifest
+from foretell_spec.reasons import Reason, revert_data
+from foretell_spec.request import precompile_request_id, settlement_request_id
+from foretell_spec.tensor import (
+    FIELD_MODULUS,
+    QUANTISED_LIMIT,
+    WAD,
+    WAD_LIMIT,
+    quantise,
+    tensor_hash,
+)
+
+FOLDER = Path(__file__).parent.parent / "tests" / "vectors"
+CHAIN_ID = 31337
+KEY = PrivateKey(b"\x01" * 32)
+HALF_STEP = WAD // 2**9
+"""Half of one step at scale 8."""
+
+Vectors = dict[str, list[dict[str, Any]]]
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check every file; the exit status is the number of files that differ."""
+    makers = {
+        "tensor": tensors,
+        "divergence": divergences,
+        "manifest": manifests,
+        "bundle": bundles,
+        "native": native_calls,
+    }
+    stale = 0
+    for name, make in makers.items():
+        path, text = FOLDER / f"{name}.json", json.dumps(make(), indent=1) + "\n"
+        if "--check" in arguments:
+            stale += path.read_text() != text
+        else:
+            path.write_text(text)
+    if stale:
+        print(f"{stale} vector files differ from the specification: run python scripts/build_vectors.py")
+    return stale
+
+
+def tensors() -> Vectors:
+    """Quantisation by hand: rounding half up, both signs, both ends of the range."""
+    quantised = [
+        ("zero", 0, 8, 0),
+        ("one at scale 0", WAD, 0, 1),
+        ("one at scale 8", WAD, 8, 256),
+        ("one at scale 18", WAD, 18, 262144),
+        ("minus one at scale 8", -WAD, 8, -256),
+        ("half a step rounds up", HALF_STEP, 8, 1),
+        ("just under half a step rounds down", HALF_STEP - 1, 8, 0),
+        ("minus half a step rounds up to zero", -HALF_STEP, 8, 0),
+        ("just over minus half a step rounds down", -HALF_STEP - 1, 8, -1),
+        ("one and a half steps round up", 3 * HALF_STEP, 8, 2),
+        ("minus one and a half steps round up", -3 * HALF_STEP, 8, -1),
+        ("one wei", 1, 18, 0),
+        ("minus one wei", -1, 18, 0),
+        ("a return of 1.2345 percent at scale 10", 1_234_500_000_000_000_000, 10, 1264),
+    ]
+    ends = [("largest", WAD_LIMIT - 1), ("smallest", 1 - WAD_LIMIT)]
+    return {
+        "quantise": [{"name": n, "wad": str(x), "scale": s, "expected": str(q)} for n, x, s, q in quantised]
+        + [
+            {"name": f"{n} at scale {s}", "wad": str(x), "scale": s, "expected": str(quantise([x], s)[0])}
+            for n, x in ends
+            for s in (0, 18)
+        ],
+        "quantise_fail": [
+            {"name": "over the range", "wad": str(WAD_LIMIT), "scale": 8},
+            {"name": "under the range", "wad": str(-WAD_LIMIT), "scale": 8},
+            {"name": "largest int256", "wad": str(2**255 - 1), "scale": 0},
+            {"name": "smallest int256", "wad": str(-(2**255)), "scale": 0},
+            {"name": "scale over 18 bits", "wad": "0", "scale": 19},
+            {"name": "largest scale word", "wad": "0", "scale": 255},
+        ],
+        "dequantise": [
+            {"name": "one step at scale 8", "quantised": "1", "scale": 8, "expected": "3906250000000000"},
+            {"name": "one step at scale 18", "quantised": "1", "scale": 18, "expected": "3814697265625"},
+            {
+                "name": "minus five at scale 2",
+                "quantised": "-5",
+                "scale": 2,
+                "expected": "-1250000000000000000",
+            },
+            {"name": "integers at scale 0", "quantised": "7", "scale": 0, "expected": "7000000000000000000"},
+        ],
+        "felt": [
+            {"name": "zero", "quantised": "0", "felt": "0"},
+            {"name": "minus one", "quantised": "-1", "felt": str(FIELD_MODULUS - 1)},
+            {"name": "largest", "quantised": str(QUANTISED_LIMIT - 1), "felt": str(QUANTISED_LIMIT - 1)},
+            {
+                "name": "smallest",
+                "quantised": str(1 - QUANTISED_LIMIT),
+                "felt": str(FIELD_MODULUS + 1 - QUANTISED_LIMIT),
+            },
+        ],
+        "felt_fail": [
+            {"name": "over the range", "quantised": str(QUANTISED_LIMIT)},
+            {"name": "under the range", "quantised": str(-QUANTISED_LIMIT)},
+            {"name": "the modulus", "quantised": str(FIELD_MODULUS)},
+        ],
+        "hash": [
+            {"name": name, "values": [str(v) for v in values], "expected": "0x" + tensor_hash(values).hex()}
+            for name, values in [
+                ("empty", []),
+                ("one zero", [0]),
+                ("two zeros", [0, 0]),
+                ("signs", [1, -1]),
+                ("signs swapped", [-1, 1]),
+            ]
+        ],
+    }
+
+
+def divergences() -> Vectors:
+    """Relation and decider by hand; numbers as in ``foretell_spec.divergence``."""
+    big = 2**255 - 1
+    rows: list[tuple[str, int, list[int], list[int], int, int, int]] = [
+        ("circuit, equal", 0, [1, 2], [1, 2], 0, 0, 0),
+        ("circuit, one apart: tolerance does not count", 0, [1, 2], [1, 3], 100, 2, 1),
+        ("circuit, lengths differ", 0, [1], [1, 0], 0, 2, 1),
+        ("circuit, empty against empty", 0, [], [], 0, 0, 0),
+        ("integer, one apart", 1, [5], [6], 0, 2, 2),
+        ("float, equal", 2, [5], [5], 0, 0, 0),
+        ("float, at the tolerance", 2, [5, -5], [8, -8], 3, 1, 0),
+        ("float, over the tolerance", 2, [5, -5], [5, -9], 3, 2, 3),
+        ("float, no tolerance", 2, [5], [6], 0, 2, 3),
+        ("float, lengths differ", 2, [5], [5, 5], 10, 2, 3),
+        ("float, the two ends of int256", 2, [big], [-big - 1], big, 2, 3),
+        ("seeded, another token", 3, [11, 12], [11, 13], 5, 2, 4),
+        ("open, another text", 4, [1], [2], 0, 2, 5),
+        ("open, the same text", 4, [1], [1], 0, 0, 0),
+    ]
+    return {
+        "judge": [
+            {
+                "name": name,
+                "determinism": determinism,
+                "first": [str(v) for v in first],
+                "second": [str(v) for v in second],
+                "tolerance": str(tolerance),
+                "relation": relation,
+                "decider": decider,
+            }
+            for name, determinism, first, second, tolerance, relation, decider in rows
+        ],
+        "judge_fail": [
+            {"name": "no such class", "determinism": 5, "first": ["1"], "second": ["2"], "tolerance": "0"}
+        ],
+    }
+
+
+def example_manifest() -> Manifest:
+    """A small circuit's manifest with a distinct value in every field."""
+    return Manifest(
+        determinism=DeterminismClass.CIRCUIT,
+        publisher=PRECOMPILE,
+        metadata_hash=b"\x11" * 32,
+        input_size=2,
+        output_size=1,
+        input_scale=8,
+        output_scale=9,
+        input_min=-1024,
+        input_max=2048,
+        tolerance=10**16,
+        verifier_code_hash=b"\x22" * 32,
+        vka_digest=b"\x33" * 32,
+        enclave_measurement=b"\x44" * 32,
+        challenge_window=600,
+        proof_window=1200,
+    )
+
+
+def manifests() -> Vectors:
+    """One id for each field changed alone: none is left out of the hash."""
+    base = example_manifest()
+    changes: list[dict[str, Any]] = [
+        {},
+        {"determinism": DeterminismClass.INTEGER},
+        {"publisher": SETTLEMENT},
+        {"metadata_hash": b"\x12" * 32},
+        {"input_size": 3},
+        {"output_size": 2},
+        {"input_scale": 7},
+        {"output_scale": 10},
+        {"input_min": -1025},
+        {"input_max": 2049},
+        {"tolerance": 0},
+        {"verifier_code_hash": b"\x23" * 32},
+        {"vka_digest": b"\x34" * 32},
+        {"enclave_measurement": b"\x45" * 32},
+        {"challenge_window": 601},
+        {"proof_window": 1201},
+    ]
+    return {
+        "model_id": [
+            {
+                "name": ", ".join(change) or "base",
+                "words": [_word(word) for word in replace(base, **change).words()],
+                "model_id": "0x" + replace(base, **change).model_id.hex(),
+            }
+            for change in changes
+        ]
+    }
+
+
+def _word(value: object) -> str:
+    return (
+        "0x" + value.hex()
+        if isinstance(value, bytes)
+        else str(int(value) if isinstance(value, int) else value)
+    )
+
+
+def bundles() -> Vectors:
+    """Digests, signatures that recover, and signatures that must not."""
+    model_id = example_manifest().model_id
+    operator = KEY.public_key.to_checksum_address()
+    request_id = precompile_request_id(CHAIN_ID, model_id, tensor_hash((256, -512)))
+    bundle = Bundle(request_id, model_id, (256, -512), (77,), operator).signed(KEY, CHAIN_ID, PRECOMPILE)
+    proven = replace(bundle, proof=b"\xab" * 64)
+    digest = bundle.digest(CHAIN_ID, PRECOMPILE)
+    r, s, v = bundle.signature[:32], int.from_bytes(bundle.signature[32:64], "big"), bundle.signature[64]
+    twin = r + (SECPK1_N - s).to_bytes(32, "big") + bytes([55 - v])
+    bad = {
+        "malleable twin": twin,
+        "v of 0": bundle.signature[:64] + bytes([v - 27]),
+        "v of 29": bundle.signature[:64] + b"\x1d",
+        "r and s of zero": b"\0" * 64 + b"\x1b",
+        "r over the order": b"\xff" * 32 + bundle.signature[32:],
+    }
+    return {
+        "request_id": [
+            {
+                "name": "through Settlement",
+                "model_id": _hex(model_id),
+                "requester": operator,
+                "settlement": SETTLEMENT,
+                "nonce": 3,
+                "chain_id": CHAIN_ID,
+                "input_hash": _hex(bundle.input_hash),
+                "request_id": _hex(
+                    settlement_request_id(CHAIN_ID, SETTLEMENT, operator, 3, model_id, bundle.input_hash)
+                ),
+            }
+        ],
+        "bundle": [
+            {
+                "name": name,
+                "chain_id": CHAIN_ID,
+                "verifying_contract": PRECOMPILE,
+                **value.to_json(),
+                "input_hash": _hex(value.input_hash),
+                "output_hash": _hex(value.output_hash),
+                "digest": _hex(digest),
+                "signer": operator,
+                "receipt_id": _hex(value.receipt_id),
+                "hash": _hex(value.hash),
+            }
+            for name, value in [("signed", bundle), ("with a proof", proven)]
+        ],
+        "sidecar": [
+            {"name": "none", "hashes": [], "root": _hex(sidecar_root([]))},
+            *(
+                {"name": name, "hashes": [_hex(b.hash) for b in used], "root": _hex(sidecar_root(used))}
+                for name, used in [
+                    ("one", [bundle]),
+                    ("two", [bundle, proven]),
+                    ("two swapped", [proven, bundle]),
+                ]
+            ),
+        ],
+        "recover_fail": [
+            {"name": name, "digest": _hex(digest), "signature": _hex(signature)}
+            for name, signature in bad.items()
+        ],
+    }
+
+
+def native_calls() -> Vectors:
+    """Calldata of the precompile with its gas, in the form of go-ethereum's precompile vectors."""
+    model_id = example_manifest().model_id
+    good = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.SIGNED))
+    proven = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.PROVEN))
+    words = [good[4 + at : 36 + at] for at in range(0, len(good) - 4, 32)]
+
+    def with_word(index: int, value: int) -> bytes:
+        return good[:4] + b"".join(
+            value.to_bytes(32, "big") if i == index else w for i, w in enumerate(words)
+        )
+
+    bad = {
+        "selector alone": good[:4],
+        "a word short": good[:-32],
+        "a byte short": good[:-1],
+        "a byte long": good + b"\0",
+        "a trailing word that is not zero": good + b"\0" * 31 + b"\1",
+        "padding over the greatest size": good + b"\0" * 32 * 255,
+        "inputs elsewhere": with_word(1, 128),
+        "offset wraps": with_word(1, 2**256 - 32),
+        "assurance of none": with_word(2, 0),
+        "assurance over PROVEN": with_word(2, 5),
+        "assurance with a high bit": with_word(2, 2**255 + 1),
+        "length over the data": with_word(3, 3),
+        "length under the data": with_word(3, 1),
+        "largest length": with_word(3, 2**256 - 1),
+        "over 256 inputs": abi.encode_infer(abi.InferCall(model_id, (0,) * 257, Assurance.SIGNED)),
+        "receipt without an argument": abi.RECEIPT,
+        "receipt with two": abi.RECEIPT + b"\0" * 64,
+    }
+    unknown = {
+        "no calldata": b"",
+        "selector cut short": good[:3],
+        "another function": b"\xde\xad\xbe\xef" + good[4:],
+    }
+    return {
+        "infer": [
+            {
+                "name": name,
+                "data": _hex(data),
+                "model_id": _hex(model_id),
+                "inputs": [str(WAD), str(-2 * WAD)],
+                "min_assurance": int(level),
+                "gas": gas.required_gas(data),
+                "static_gas": gas.required_gas(data, is_static=True),
+            }
+            for name, data, level in [
+                ("signed", good, Assurance.SIGNED),
+                ("proven", proven, Assurance.PROVEN),
+                ("padded to the greatest size, as Vyper does", good + b"\0" * 32 * 254, Assurance.SIGNED),
+            ]
+        ],
+        "fail": [
+            {
+                "name": name,
+                "data": _hex(data),
+                "gas": gas.required_gas(data),
+                "output": _hex(revert_data(reason)),
+            }
+            for group, reason in [(bad, Reason.BAD_CALLDATA), (unknown, Reason.UNKNOWN_FUNCTION)]
+            for name, data in group.items()
+        ],
+    }
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The story that ``make demo`` tells: three questions to a model, and what each answer was worth."""
