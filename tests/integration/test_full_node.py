@@ -1,0 +1,269 @@
+"""A full node imports what the builder made, and nothing that was changed."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import rlp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretell_evm.config import ChainConfig, Mining
+from foretell_evm.errors import BlockRejected, ConfigError
+from foretell_evm.full_node import FullNode
+from foretell_evm.vm import ForetellVM
+from foretell_spec.bundle import Bundle, sidecar_root
+from foretell_spec.tensor import WAD
+from tests.kit.fork import GENESIS_TIME, Fork, operator_key
+
+Sealed = tuple[bytes, tuple[Bundle, ...], bytes]
+
+
+class Story:
+    """Blocks up to one with two bundles, one of them proven; and one transaction that uses none."""
+
+    def __init__(self) -> None:
+        self.fork = Fork(ChainConfig(genesis_time=GENESIS_TIME, mining=Mining.MANUAL))
+        self.fork.add_operator("alice")
+        chain = self.fork.chain
+        sent = [
+            self.fork.send_ask((WAD, WAD), 1, sender=self.fork.user),
+            self.fork.send_ask((WAD, 2 * WAD), 4, sender=self.fork.other),
+        ]
+        transfer = {"from": self.fork.deployer, "to": self.fork.user, "value": 5}
+        self.fork.w3.eth.send_transaction(transfer)
+        self.fork.until(lambda: all(self.fork.why(each)["status"] == "ready" for each in sent))
+        chain.mine()
+        self.before = [self.fork.sidecar(number) for number in range(1, chain.head.number)]
+        self.last: Sealed = self.fork.sidecar(chain.head.number)
+        self.fork.close()
+
+    def node(self) -> FullNode:
+        """A node that has everything but the last block."""
+        node = FullNode(self.fork.config)
+        for block, bundles, block_hash in self.before:
+            node.import_block(block, bundles, block_hash)
+        return node
+
+
+_STORIES: list[Story] = []
+
+
+def story() -> Story:
+    """The one story of this module: reading it changes nothing."""
+    if not _STORIES:
+        _STORIES.append(Story())
+    return _STORIES[0]
+
+
+@pytest.fixture(scope="module")
+def node() -> FullNode:
+    """Before the last block. A rejected block leaves it as it is, so all tests of rejection share it."""
+    return story().node()
+
+
+def decoded(block: bytes) -> Any:
+    return rlp.decode(block, sedes=ForetellVM.get_block_class())
+
+
+def resealed(block: Any, bundles: tuple[Bundle, ...]) -> bytes:
+    """A block whose header commits to other bundles."""
+    return rlp.encode(block.copy(header=block.header.copy(extra_data=sidecar_root(bundles))))
+
+
+def rejected(
+    node: FullNode, block: bytes, bundles: tuple[Bundle, ...], block_hash: bytes | None = None
+) -> str:
+    head = node.head.hash
+    with pytest.raises(BlockRejected) as caught:
+        node.import_block(block, bundles, block_hash)
+    assert node.head.hash == head
+    return caught.value.rule
+
+
+def test_import__builders_blocks__same_state() -> None:
+    block, bundles, block_hash = story().last
+    fresh = story().node()
+
+    header = fresh.import_block(block, bundles, block_hash)
+
+    assert len(bundles) == 2
+    assert len(decoded(block).transactions) == 3
+    assert header.hash == block_hash
+    assert header.extra_data == sidecar_root(bundles)
+
+
+def test_import__again_after_rejections__still_accepts() -> None:
+    block, bundles, block_hash = story().last
+    fresh = story().node()
+    rejected(fresh, block, ())
+    rejected(fresh, resealed(decoded(block), bundles[::-1]), bundles[::-1])
+    assert fresh.import_block(block, bundles, block_hash).hash == block_hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bundles: (),
+        lambda bundles: bundles[:1],
+        lambda bundles: bundles[1:],
+        lambda bundles: bundles[::-1],
+        lambda bundles: (*bundles, bundles[0]),
+        lambda bundles: (bundles[0], bundles[0], bundles[1]),
+    ],
+)
+def test_import__other_sidecar__root_differs(
+    node: FullNode, change: Callable[..., tuple[Bundle, ...]]
+) -> None:
+    block, bundles, _ = story().last
+    assert rejected(node, block, change(bundles)) == "sidecar root"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda bundles: (), "sidecar order"),
+        (lambda bundles: bundles[:1], "sidecar order"),
+        (lambda bundles: bundles[1:], "sidecar order"),
+        (lambda bundles: bundles[::-1], "sidecar order"),
+        (lambda bundles: (*bundles, bundles[0]), "sidecar use"),
+        (lambda bundles: (bundles[0], bundles[0], bundles[1]), "sidecar order"),
+        (lambda bundles: bundles * 40, "sidecar size"),
+    ],
+)
+def test_import__other_sidecar_with_its_root__rejected(
+    node: FullNode, change: Callable[..., tuple[Bundle, ...]], rule: str
+) -> None:
+    block, bundles, _ = story().last
+    changed = change(bundles)
+    assert rejected(node, resealed(decoded(block), changed), changed) == rule
+
+
+def _flip(value: bytes) -> bytes:
+    return bytes([value[0] ^ 1]) + value[1:]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bundle: replace(bundle, request_id=_flip(bundle.request_id)),
+        lambda bundle: replace(bundle, model_id=_flip(bundle.model_id)),
+        lambda bundle: replace(bundle, inputs=(bundle.inputs[0] + 1, bundle.inputs[1])),
+        lambda bundle: replace(bundle, outputs=(bundle.outputs[0] + 1,)),
+        lambda bundle: replace(bundle, outputs=(*bundle.outputs, 0)),
+        lambda bundle: replace(bundle, operator="0x" + "11" * 20),
+        lambda bundle: replace(bundle, seed=b"\1" * 32),
+        lambda bundle: replace(bundle, signature=_flip(bundle.signature)),
+        lambda bundle: replace(bundle, signature=b""),
+        lambda bundle: replace(bundle, proof=_flip(bundle.proof) if bundle.proof else b"no proof"),
+        lambda bundle: bundle.signed(operator_key("mallory"), 31337, "0x" + "11" * 20),
+        lambda bundle: replace(bundle, outputs=(1,)).signed(operator_key("mallory"), 31337, bundle.operator),
+    ],
+)
+@pytest.mark.parametrize("index", [0, 1])
+def test_import__altered_bundle_with_its_root__evidence_does_not_hold(
+    node: FullNode, change: Callable[[Bundle], Bundle], index: int
+) -> None:
+    block, bundles, _ = story().last
+    changed = (*bundles[:index], change(bundles[index]), *bundles[index + 1 :])
+    assert rejected(node, resealed(decoded(block), changed), changed) == "evidence"
+
+
+def test_import__proof_dropped__too_weak_for_the_call(node: FullNode) -> None:
+    block, bundles, _ = story().last
+    weak = (bundles[0], replace(bundles[1], proof=b""))
+    assert rejected(node, resealed(decoded(block), weak), weak) == "sidecar order"
+
+
+HEADER_FIELDS = list(ForetellVM.get_block_class()._meta.fields[0][1]._meta.field_names)
+
+
+@pytest.mark.parametrize("name", [name for name in HEADER_FIELDS if name != "timestamp"])
+def test_import__changed_header_field__rejected(node: FullNode, name: str) -> None:
+    encoded, bundles, _ = story().last
+    block = decoded(encoded)
+    value = getattr(block.header, name)
+    other = _flip(value) if isinstance(value, bytes) else value + 1
+    assert rejected(node, rlp.encode(block.copy(header=block.header.copy(**{name: other}))), bundles)
+
+
+@pytest.mark.parametrize("shift", [-(10**6), 1])
+def test_import__changed_time__rejected(node: FullNode, shift: int) -> None:
+    encoded, bundles, block_hash = story().last
+    block = decoded(encoded)
+    changed = rlp.encode(block.copy(header=block.header.copy(timestamp=block.header.timestamp + shift)))
+    assert rejected(node, changed, bundles, block_hash) == "block hash"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda txs: txs[1:], lambda txs: txs[::-1], lambda txs: (*txs, txs[0]), lambda txs: ()]
+)
+def test_import__other_transactions__rejected(node: FullNode, change: Callable[..., Any]) -> None:
+    encoded, bundles, _ = story().last
+    block = decoded(encoded)
+    assert rejected(node, rlp.encode(block.copy(transactions=change(block.transactions))), bundles)
+
+
+def test_import__signatures_of_nobody__rejected(node: FullNode) -> None:
+    encoded, bundles, _ = story().last
+    # Half of all numbers are no coordinate of a point: nothing recovers, and py-evm raises its own error.
+    r = decoded(encoded).transactions[0].r.to_bytes(32, "big")
+    assert encoded.count(r) == 1
+    for flip in range(1, 17):
+        rejected(node, encoded.replace(r, r[:-1] + bytes([r[-1] ^ flip])), bundles)
+
+
+@given(st.data())
+def test_import__any_changed_byte__rejected(data: st.DataObject) -> None:
+    encoded, bundles, block_hash = story().last
+    position = data.draw(st.integers(0, len(encoded) - 1))
+    flip = data.draw(st.integers(1, 255))
+    changed = encoded[:position] + bytes([encoded[position] ^ flip]) + encoded[position + 1 :]
+    rejected(_shared_node(), changed, bundles, block_hash)
+
+
+_NODES: list[FullNode] = []
+
+
+def _shared_node() -> FullNode:
+    if not _NODES:
+        _NODES.append(story().node())
+    return _NODES[0]
+
+
+def test_import__garbage__rejected(node: FullNode) -> None:
+    assert rejected(node, b"\1\2\3", ()) == "encoding"
+
+
+def test_node__without_genesis_time__refused() -> None:
+    with pytest.raises(ConfigError, match="genesis time"):
+        FullNode(ChainConfig())
+
+
+def test_node__without_model_runtimes__imports(tmp_path: Any) -> None:
+    """In a process in which importing a prover or a model runtime fails."""
+    import json
+
+    blocks = [*story().before, story().last]
+    file = tmp_path / "blocks.json"
+    file.write_text(
+        json.dumps([[block.hex(), [each.to_json() for each in bundles]] for block, bundles, _ in blocks])
+    )
+    program = """
+import json, sys
+for name in ("ezkl", "onnx", "onnxruntime", "torch", "numpy", "foretell_relayer"):
+    sys.modules[name] = None
+from foretell_evm.config import ChainConfig
+from foretell_evm.full_node import FullNode
+from foretell_spec.bundle import Bundle
+node = FullNode(ChainConfig(genesis_time=int(sys.argv[2])))
+for block, bundles in json.load(open(sys.argv[1])):
+    header = node.import_block(bytes.fromhex(block), [Bundle.from_json(each) for each in bundles])
+print(header.hash.hex())
+"""
+    arguments = [sys.executable, "-c", program, str(file), str(GENESIS_TIME)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == story().last[2].hex(), done.stderr

@@ -1,0 +1,76 @@
+"""`foretell node`: one command, and a contract of anybody's client can ask the shipped model."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from web3 import HTTPProvider, Web3
+from web3.exceptions import ContractCustomError
+
+from ape_foretell.system import system_contracts
+from foretell_relayer.models.folder import load
+from foretell_relayer.models.samples import to_wad
+from foretell_spec.addresses import PRECOMPILE
+from foretell_spec.reasons import Reason, reason_of
+
+VOLATILITY = Path(__file__).resolve().parents[2] / "models" / "volatility"
+SIGNED = 1
+INTERRUPTED = 130
+GO = "from foretell_cli import main; main()"
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def node(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", Web3]]:
+    command = [sys.executable, "-c", GO, "node", "--port", "0", *arguments]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        try:
+            told = []
+            for line in child.stdout or ():
+                told.append(line)
+                if found := re.match(r"Listening +(http://\S+)", line):
+                    yield child, Web3(HTTPProvider(found[1]))
+                    return
+            pytest.fail("".join(told))
+        finally:
+            child.kill()
+
+
+def infer(w3: Web3, inputs: list[int], model_id: bytes) -> Any:
+    abi = [method.model_dump(mode="json") for method in system_contracts()[PRECOMPILE].mutable_methods]
+    return w3.eth.contract(PRECOMPILE, abi=abi).functions.infer(model_id, inputs, SIGNED).call()
+
+
+@pytest.mark.parametrize("mining", [[], ["--no-mining"]], ids=["auto", "manual"])
+def test_node__models_in_its_folder__answers_over_http_and_ends_on_ctrl_c(
+    tmp_path: Path, mining: list[str]
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "volatility").symlink_to(VOLATILITY)
+    folder = load(VOLATILITY)
+    inputs = [to_wad(value) for value in folder.samples()[0].tolist()]
+    with node(tmp_path, *mining) as (child, w3):
+        (output,), _ = infer(w3, inputs, folder.model_id)
+        assert output > 0
+        assert w3.eth.get_transaction_count(w3.eth.accounts[0]) == 0
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == INTERRUPTED
+
+
+def test_node__without_operators__refuses_models_and_serves_the_rest(tmp_path: Path) -> None:
+    with node(tmp_path, "--operators", "0", "--model", str(VOLATILITY)) as (_, w3):
+        assert w3.eth.block_number == 0
+        with pytest.raises(ContractCustomError) as refusal:
+            infer(w3, [0], b"\1" * 32)
+    assert reason_of(bytes.fromhex(str(refusal.value.data)[2:])) is Reason.UNKNOWN_MODEL

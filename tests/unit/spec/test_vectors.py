@@ -1,0 +1,135 @@
+"""The specification against the vectors that the VM and the Vyper modules run too."""
+
+import pytest
+
+from foretell_spec import abi, gas
+from foretell_spec.bundle import Bundle, recover_signer, sidecar_root
+from foretell_spec.divergence import DeterminismClass, judge
+from foretell_spec.errors import CalldataError, SignatureError, TensorError
+from foretell_spec.manifest import MANIFEST_WORDS, Manifest
+from foretell_spec.reasons import Reason, reason_of
+from foretell_spec.request import settlement_request_id
+from foretell_spec.tensor import dequantise, from_felt, quantise, tensor_hash, to_felt
+from scripts.build_vectors import main as build_vectors
+from tests.kit.vectors import cases, raw, vectors
+
+
+def rows(file: str, group: str):
+    return pytest.mark.parametrize("row", cases(file, group))
+
+
+def test_files_are_what_the_specification_writes():
+    assert build_vectors(["--check"]) == 0
+
+
+@rows("tensor", "quantise")
+def test_quantise(row):
+    assert quantise([int(row["wad"])], row["scale"]) == (int(row["expected"]),)
+
+
+@rows("tensor", "quantise_fail")
+def test_quantise__out_of_range__raises(row):
+    with pytest.raises(TensorError):
+        quantise([int(row["wad"])], row["scale"])
+
+
+@rows("tensor", "dequantise")
+def test_dequantise(row):
+    assert dequantise([int(row["quantised"])], row["scale"]) == (int(row["expected"]),)
+
+
+@rows("tensor", "felt")
+def test_felt__both_ways(row):
+    assert to_felt(int(row["quantised"])) == int(row["felt"])
+    assert from_felt(int(row["felt"])) == int(row["quantised"])
+
+
+@rows("tensor", "felt_fail")
+def test_felt__out_of_range__raises(row):
+    with pytest.raises(TensorError):
+        to_felt(int(row["quantised"]))
+
+
+@rows("tensor", "hash")
+def test_tensor_hash(row):
+    assert tensor_hash([int(v) for v in row["values"]]) == raw(row["expected"])
+
+
+@rows("divergence", "judge")
+def test_judge(row):
+    first, second = ([int(v) for v in row[side]] for side in ("first", "second"))
+    verdict = judge(DeterminismClass(row["determinism"]), first, second, int(row["tolerance"]))
+    assert (verdict.relation, verdict.decider) == (row["relation"], row["decider"])
+
+
+@rows("manifest", "model_id")
+def test_model_id(row):
+    words = [
+        raw(word) if kind == "bytes32" else word if kind == "address" else int(word)
+        for kind, word in zip(MANIFEST_WORDS, row["words"], strict=True)
+    ]
+    assert Manifest.from_words(tuple(words)).model_id == raw(row["model_id"])
+
+
+def test_model_id__differs_for_each_field():
+    ids = [row["model_id"] for row in vectors("manifest", "model_id")]
+    assert len(set(ids)) == len(ids) == len(MANIFEST_WORDS) + 1
+
+
+@rows("bundle", "bundle")
+def test_bundle(row):
+    bundle = Bundle.from_json(row)
+    assert bundle.input_hash == raw(row["input_hash"])
+    assert bundle.output_hash == raw(row["output_hash"])
+    assert bundle.digest(row["chain_id"], row["verifying_contract"]) == raw(row["digest"])
+    assert bundle.signer(row["chain_id"], row["verifying_contract"]) == row["signer"]
+    assert bundle.receipt_id == raw(row["receipt_id"])
+    assert bundle.hash == raw(row["hash"])
+
+
+@rows("bundle", "request_id")
+def test_settlement_request_id(row):
+    model_id, input_hash = raw(row["model_id"]), raw(row["input_hash"])
+    made = settlement_request_id(
+        row["chain_id"], row["settlement"], row["requester"], row["nonce"], model_id, input_hash
+    )
+    assert made == raw(row["request_id"])
+
+
+def test_sidecar_root():
+    by_hash = {row["hash"]: Bundle.from_json(row) for row in vectors("bundle", "bundle")}
+    roots = set()
+    for row in vectors("bundle", "sidecar"):
+        assert sidecar_root([by_hash[h] for h in row["hashes"]]) == raw(row["root"])
+        roots.add(row["root"])
+    assert len(roots) == 4  # nothing, one, two, two swapped: all differ
+
+
+@rows("bundle", "recover_fail")
+def test_recover_signer__bad_signature__raises(row):
+    with pytest.raises(SignatureError):
+        recover_signer(raw(row["digest"]), raw(row["signature"]))
+
+
+@rows("native", "infer")
+def test_native_infer(row):
+    data = raw(row["data"])
+    call = abi.decode_infer(data)
+    assert call == abi.InferCall(
+        raw(row["model_id"]), tuple(int(x) for x in row["inputs"]), abi.Assurance(row["min_assurance"])
+    )
+    assert data.startswith(abi.encode_infer(call))
+    assert gas.required_gas(data) == row["gas"]
+    assert gas.required_gas(data, is_static=True) == row["static_gas"]
+
+
+@rows("native", "fail")
+def test_native_fail(row):
+    data = raw(row["data"])
+    assert gas.required_gas(data) == row["gas"]
+    reason = reason_of(raw(row["output"]))
+    if reason is Reason.UNKNOWN_FUNCTION:
+        assert data[:4] not in (abi.INFER, abi.RECEIPT, abi.ASSURANCE_OF)
+        return
+    with pytest.raises(CalldataError):
+        (abi.decode_infer if data[:4] == abi.INFER else abi.decode_receipt_id)(data)

@@ -1,0 +1,11 @@
+from scripts.build_error_docs import errors, main
+
+
+def test_errors_page__is_current():
+    assert main(["--check"]) == 0
+
+
+def test_codes__name_one_error_each():
+    codes = [code for code, _ in errors()]
+    assert len(codes) > 40
+    assert len(set(codes)) == len(codes)
