@@ -37,6 +37,8 @@ COMMANDS: Final = (
 )
 def main(debug: bool, log_format: str) -> None:
     """Smart contracts that call AI models: models, operators and development chains."""
+    from foretell_cli.interrupt import keep_interrupts
     from foretell_cli.logging import LogFormat, configure_logging
 
+    keep_interrupts()
     configure_logging(LogFormat(log_format), debug=debug)

@@ -2,11 +2,14 @@
 
 import sys
 
+from foretell_cli.interrupt import keep_interrupts
+
 INTERRUPTED = 130
 
 
 def main() -> int:
     """The exit status."""
+    keep_interrupts()
     try:
         # Loading takes a second or two, and may be interrupted as well.
         return _run()
