@@ -1,0 +1,182 @@
+"""The way of a transaction from its sender to the block builder: checked, pre-executed, waiting, ready."""
+
+from collections.abc import Callable
+
+from eth.abc import SignedTransactionAPI
+from eth_utils import ValidationError, to_checksum_address
+
+from foretell_evm.builder import BuiltBlock
+from foretell_evm.core import ChainCore
+from foretell_evm.errors import InferenceUnavailable, TransactionRejected
+from foretell_evm.execution import Invalid, Needs
+from foretell_evm.history import Inclusion
+from foretell_evm.mempool import Entry, Eviction, Stage
+from foretell_evm.vm import ForetellVM
+from foretell_spec.operator import InferenceJob
+from foretell_spec.reasons import Reason
+
+
+def decode_transaction(raw: bytes) -> SignedTransactionAPI:
+    """Decode a signed transaction of any type.
+
+    Raises:
+        TransactionRejected: it is not one.
+    """
+    try:
+        transaction: SignedTransactionAPI = ForetellVM.get_transaction_builder().decode(raw)
+        transaction.validate()
+    except Exception as error:  # noqa: BLE001 - py-evm raises half a dozen classes for malformed bytes
+        raise TransactionRejected(f"not a signed transaction: {error}") from None
+    return transaction
+
+
+class Admission:
+    """Takes transactions in, has their inferences answered, and says when they are ready.
+
+    Args:
+        core: the chain.
+        ready: called, without the lock, when a transaction has become ready.
+    """
+
+    def __init__(self, core: ChainCore, ready: Callable[[], None]) -> None:
+        self._core = core
+        self._ready = ready
+
+    def send(self, transaction: SignedTransactionAPI) -> bytes:
+        """Take a transaction into the mempool, pre-execute it, and return its hash.
+
+        Raises:
+            TransactionRejected: it can never be in a block, or the mempool has no room.
+            InferenceUnavailable: the inference pool is full, or what it waited for here did not come.
+        """
+        core = self._core
+        with core.lock:
+            self._validate(transaction)
+            entry = core.mempool.add(transaction)
+        self.advance(entry)
+        refused = core.mempool.eviction(transaction.hash)
+        if refused is not None and refused.reason in (None, Reason.POOL_FULL):
+            # What comes of the inference is never an error here: that would depend on who is faster.
+            self._raise_if_evicted(transaction.hash)
+        if core.config.send_waits:
+            self.wait_for(transaction.hash, core.config.send_waits)
+        return bytes(transaction.hash)
+
+    def wait_for(self, transaction_hash: bytes, seconds: float) -> Inclusion | None:
+        """Wait until a transaction is in a block; ``None`` where it still waits after that time.
+
+        Raises:
+            InferenceUnavailable: it was evicted for want of an inference.
+            TransactionRejected: it was evicted for another reason.
+        """
+        core = self._core
+        with core.changed:
+            core.changed.wait_for(lambda: self._is_settled(transaction_hash), seconds)
+        self._raise_if_evicted(transaction_hash)
+        return core.history.inclusion(transaction_hash)
+
+    def _is_settled(self, transaction_hash: bytes) -> bool:
+        core = self._core
+        included = core.history.inclusion(transaction_hash) is not None
+        return included or core.mempool.eviction(transaction_hash) is not None or core.closed.is_set()
+
+    def _raise_if_evicted(self, transaction_hash: bytes) -> None:
+        eviction = self._core.mempool.eviction(transaction_hash)
+        if eviction is None:
+            return
+        if eviction.reason is None:
+            raise TransactionRejected(eviction.detail)
+        raise InferenceUnavailable(eviction.reason, eviction.detail)
+
+    def _validate(self, transaction: SignedTransactionAPI) -> None:
+        core = self._core
+        if core.history.inclusion(transaction.hash) is not None:
+            raise TransactionRejected("already known")
+        if transaction.chain_id not in (None, core.config.chain_id):
+            raise TransactionRejected(f"chain id {transaction.chain_id} is not {core.config.chain_id}")
+        try:
+            transaction.check_signature_validity()
+        except ValidationError as error:
+            raise TransactionRejected(f"invalid signature: {error}") from None
+        self._validate_gas(transaction)
+        state = core.state()
+        nonce, balance = state.get_nonce(transaction.sender), state.get_balance(transaction.sender)
+        if transaction.nonce < nonce:
+            raise TransactionRejected(
+                f"nonce too low: next nonce {nonce}, transaction nonce {transaction.nonce}"
+            )
+        cost = transaction.gas * transaction.max_fee_per_gas + transaction.value
+        if balance < cost:
+            raise TransactionRejected(
+                f"insufficient funds for gas * price + value: have {balance}, want {cost}"
+            )
+
+    def _validate_gas(self, transaction: SignedTransactionAPI) -> None:
+        if transaction.gas < transaction.intrinsic_gas:
+            raise TransactionRejected(
+                f"intrinsic gas too low: {transaction.gas} < {transaction.intrinsic_gas}"
+            )
+        limit = self._core.head.header.gas_limit
+        if transaction.gas > limit:
+            raise TransactionRejected(f"exceeds block gas limit: {transaction.gas} > {limit}")
+
+    def advance(self, entry: Entry) -> None:
+        """Pre-execute a transaction; then it is ready, waits for an inference, or is evicted."""
+        core = self._core
+        with core.lock:
+            head, header = core.head, core.pending_header()
+        outcome = core.executor.pre_execute(header, head.state_root, entry.transaction, core.source(head))
+        if isinstance(outcome, Needs):
+            self._ask(entry, outcome.job)
+            return
+        with core.lock:
+            if core.mempool.get(entry.transaction.hash) is not entry:
+                return
+            if isinstance(outcome, Invalid) and not self._is_later(entry):
+                self._evict(entry, Eviction(None, outcome.message))
+                return
+            entry.stage, entry.job = Stage.READY, None
+            self._ready()
+
+    def _is_later(self, entry: Entry) -> bool:
+        """Whether others of the same sender come before it, and may change what is valid."""
+        return bool(entry.transaction.nonce > self._core.state().get_nonce(entry.transaction.sender))
+
+    def _ask(self, entry: Entry, job: InferenceJob) -> None:
+        core = self._core
+        with core.lock:
+            if core.mempool.get(entry.transaction.hash) is not entry:
+                return
+            entry.rounds += 1
+            if entry.rounds > core.config.limits.rounds:
+                self._evict(entry, Eviction(Reason.STALE, f"after {entry.rounds - 1} rounds"))
+                return
+            entry.stage, entry.job = Stage.WAITING, job
+        sender = to_checksum_address(entry.transaction.sender)
+        try:
+            core.pool.ask(job, sender, lambda failure: self._answered(entry, failure))
+        except InferenceUnavailable as error:
+            self._answered(entry, error)
+
+    def _answered(self, entry: Entry, failure: InferenceUnavailable | None) -> None:
+        if failure is None:
+            self.advance(entry)
+            return
+        core = self._core
+        with core.lock:
+            if core.mempool.get(entry.transaction.hash) is entry:
+                self._evict(entry, Eviction(failure.reason, failure.detail))
+
+    def _evict(self, entry: Entry, eviction: Eviction) -> None:
+        self._core.mempool.evict(entry.transaction.hash, eviction)
+        self._core.changed.notify_all()
+
+    def take_back(self, built: BuiltBlock) -> None:
+        """Look after the ready transactions that a new block could not take. The caller holds the lock."""
+        mempool = self._core.mempool
+        for transaction_hash, message in built.invalid.items():
+            mempool.evict(transaction_hash, Eviction(None, message))
+        for transaction_hash, job in built.needing.items():
+            entry = mempool.get(transaction_hash)
+            if entry is not None:
+                self._ask(entry, job)

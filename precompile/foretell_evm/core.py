@@ -1,0 +1,123 @@
+"""What the parts of a running chain share: its blocks, its pools, its clock, and one lock for all of them."""
+
+import threading
+import time
+
+from eth.abc import BlockHeaderAPI, StateAPI
+from eth.chains.base import Chain
+from eth_typing import Address, ChecksumAddress
+
+from foretell_evm.answers import PoolSource
+from foretell_evm.blocks import BlockRecord, next_header
+from foretell_evm.config import ChainConfig
+from foretell_evm.errors import RpcError
+from foretell_evm.evidence import EvidenceChecker
+from foretell_evm.execution import Executor
+from foretell_evm.history import History
+from foretell_evm.inference_pool import InferencePool
+from foretell_evm.mempool import Mempool
+from foretell_evm.resolution import Source
+from foretell_evm.system_calls import SystemCallError, signer_of
+from foretell_evm.vm import ForetellVM
+from foretell_spec.assurance import Assurance
+from foretell_spec.bundle import Bundle
+
+
+class Clock:
+    """The time of blocks: the machine's, moved by development methods. Guarded by the chain's lock."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        """Seconds that the chain is ahead of the machine."""
+        self._next: int | None = None
+
+    def next_time(self, head: BlockHeaderAPI) -> int:
+        """Timestamp that a child of ``head`` would have now."""
+        if self._next is not None:
+            return self._next
+        return int(max(head.timestamp + 1, int(time.time()) + self.offset))
+
+    def set_next(self, timestamp: int, head: BlockHeaderAPI) -> None:
+        """The time of the next block; the clock goes on from there.
+
+        Raises:
+            RpcError: it is not after the head.
+        """
+        if timestamp <= head.timestamp:
+            raise RpcError(-32602, f"timestamp {timestamp} is not after the head's {head.timestamp}")
+        self._next = timestamp
+        self.offset = timestamp - int(time.time())
+
+    def space(self, timestamp: int) -> None:
+        """The time of the next block alone: the clock stays."""
+        self._next = timestamp
+
+    def used(self) -> None:
+        """A block was made: the time that was set for it is over."""
+        self._next = None
+
+    def restore(self, offset: int) -> None:
+        """Be as far ahead as at a snapshot."""
+        self.offset, self._next = offset, None
+
+
+class ChainCore:
+    """Blocks, mempool, inference pool and clock of one chain. Whoever changes one of them holds ``lock``.
+
+    ``changed`` is notified when a transaction is in a block or evicted, and when the chain stops.
+    """
+
+    def __init__(self, config: ChainConfig, chain: Chain, genesis: BlockHeaderAPI) -> None:
+        self.config = config
+        self.chain = chain
+        self.executor = Executor(chain)
+        self.checker = EvidenceChecker(config.chain_id)
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.closed = threading.Event()
+        self.clock = Clock()
+        self.mempool = Mempool(config.limits)
+        self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
+        block = ForetellVM.get_block_class()(genesis, transactions=[], uncles=[], withdrawals=[])
+        self.history = History(BlockRecord(block, (), (), (), genesis.state_root))
+
+    def close(self) -> None:
+        """Let everybody who waits go, and ask operators no more."""
+        self.closed.set()
+        with self.lock:
+            self.changed.notify_all()
+        self.pool.close()
+
+    @property
+    def head(self) -> BlockRecord:
+        """The last block."""
+        return self.history.head
+
+    def pending_header(self) -> BlockHeaderAPI:
+        """The header that the next block would start from now."""
+        with self.lock:
+            header = self.head.header
+            return next_header(header, self.clock.next_time(header), self.config.coinbase)
+
+    def state(self, record: BlockRecord | None = None) -> StateAPI:
+        """A throw-away state after a block; after the head where none is given."""
+        record = record or self.head
+        return self.executor.state_at(record.header, record.state_root)
+
+    def source(self, record: BlockRecord) -> Source:
+        """The pool's answers as they are worth after a block."""
+        return PoolSource(self.pool, self.checker, self.state(record))
+
+    def next_nonce(self, sender: Address) -> int:
+        """The nonce of the sender's next transaction, those in the mempool counted."""
+        with self.lock:
+            return self.mempool.next_nonce(sender, self.state().get_nonce(sender))
+
+    def _check_at_head(self, bundle: Bundle) -> Assurance:
+        return self.checker.check(bundle, self.state())
+
+    def _is_bonded(self, operator: ChecksumAddress) -> bool:
+        try:
+            return signer_of(self.state(), operator) is not None
+        except SystemCallError:
+            return False

@@ -1,0 +1,62 @@
+"""Snapshots of a chain and its mempool, as ``evm_snapshot`` and ``evm_revert`` use them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eth.abc import SignedTransactionAPI
+
+from foretell_evm.blocks import BlockRecord
+from foretell_evm.core import ChainCore
+from foretell_evm.mempool import Entry, Mempool
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    records: tuple[BlockRecord, ...]
+    pending: tuple[SignedTransactionAPI, ...]
+    time_offset: int
+
+
+class Snapshots:
+    """Snapshots by number.
+
+    Args:
+        core: the chain.
+        advance: pre-executes a transaction that is in the mempool again.
+    """
+
+    def __init__(self, core: ChainCore, advance: Callable[[Entry], None]) -> None:
+        self._core = core
+        self._advance = advance
+        self._kept: dict[int, _Snapshot] = {}
+        self._count = 0
+
+    def take(self) -> int:
+        """Remember the chain and the mempool; the snapshot's number."""
+        core = self._core
+        with core.lock:
+            self._count += 1
+            pending = tuple(entry.transaction for entry in core.mempool)
+            self._kept[self._count] = _Snapshot(core.history.records, pending, core.clock.offset)
+            return self._count
+
+    def revert(self, number: int) -> bool:
+        """Go back to a snapshot, which is then used up, as are those after it; ``False`` where there is none.
+
+        Answers of operators stay: they depend on model and input alone.
+        """
+        core = self._core
+        with core.lock:
+            snapshot = self._kept.get(number)
+            if snapshot is None:
+                return False
+            self._kept = {key: kept for key, kept in self._kept.items() if key < number}
+            core.history.restore(snapshot.records)
+            core.mempool = Mempool(core.config.limits)
+            core.clock.restore(snapshot.time_offset)
+            core.changed.notify_all()
+        for transaction in snapshot.pending:
+            with core.lock:
+                entry = core.mempool.add(transaction)
+            self._advance(entry)
+        return True
