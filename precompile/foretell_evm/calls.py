@@ -2,16 +2,18 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Final, Protocol
 
 from eth.abc import BlockHeaderAPI
-from eth_utils import to_checksum_address
+from eth_utils import ValidationError, to_checksum_address
 
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import InferenceUnavailable, TransactionRejected
 from foretell_evm.execution import GAS_STIPEND, Call, Executor, Invalid, Ready, gas_used, require_success
 from foretell_evm.inference_pool import InferencePool
-from foretell_evm.resolution import Source
+from foretell_evm.resolution import InferenceNeeded, Source
+from foretell_evm.tracing import Traced, Tracer, Watch
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import Reason
 
@@ -62,6 +64,23 @@ class CallRunner:
             self._wait_for_answer(outcome.job, to_checksum_address(call.sender), deadline)
         raise InferenceUnavailable(Reason.STALE, "the call asks for ever more inferences")
 
+    def traced(
+        self, call: Call, record: BlockRecord, tracer: Tracer, watch: Watch, *, pending: bool = False
+    ) -> Traced:
+        """Run a message once more that :meth:`call` has run, and watch it.
+
+        Raises:
+            InferenceUnavailable: an answer that was there is gone.
+            TransactionRejected: the message cannot be run.
+        """
+        header = self._chain.pending_header() if pending else record.header
+        try:
+            return tracer.call(call, header, record.state_root, self._chain.source(record), watch)
+        except InferenceNeeded as needed:
+            raise InferenceUnavailable(Reason.STALE, str(needed)) from None
+        except ValidationError as error:
+            raise TransactionRejected(str(error)) from None
+
     def _wait_for_answer(self, job: InferenceJob, sender: str, deadline: float) -> None:
         finished = threading.Event()
         failures: list[InferenceUnavailable] = []
@@ -103,8 +122,7 @@ class CallRunner:
         return high
 
     def _succeeds(self, call: Call, gas: int) -> bool:
-        trial = Call(call.sender, call.to, call.data, call.value, gas)
         try:
-            return self.call(trial, pending=True).computation.is_success
+            return self.call(replace(call, gas=gas), pending=True).computation.is_success
         except TransactionRejected:
             return False

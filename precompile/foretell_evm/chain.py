@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from eth.abc import BlockHeaderAPI, SignedTransactionAPI, StateAPI
+from eth.abc import BlockHeaderAPI, DatabaseAPI, SignedTransactionAPI, StateAPI
 from eth.chains.base import Chain
 from eth_typing import Address, ChecksumAddress
 
@@ -29,6 +29,7 @@ from foretell_evm.mempool import Mempool
 from foretell_evm.miner import Miner
 from foretell_evm.resolution import Source
 from foretell_evm.snapshots import Snapshots
+from foretell_evm.tracing import Tracer
 from foretell_spec.operator import Operator
 
 
@@ -43,6 +44,7 @@ class ForetellChain:
         self._admission = Admission(self._core, self._miner.transaction_is_ready)
         self._snapshots = Snapshots(self._core, self._admission.advance)
         self._rpc: Callable[[str, Sequence[Any]], Any] | None = None
+        self.tracer = Tracer(self._core)
         self.calls = CallRunner(self, self._core.executor, self._core.pool, config.call_waits)
 
     def _take_back(self, built: BuiltBlock) -> None:
@@ -124,6 +126,12 @@ class ForetellChain:
     def head(self) -> BlockRecord:
         """The last block."""
         return self._core.head
+
+    @property
+    def database(self) -> DatabaseAPI:
+        """Trie nodes and blocks by hash; to be read alone."""
+        database: DatabaseAPI = self._core.chain.chaindb.db
+        return database
 
     # -- states
 

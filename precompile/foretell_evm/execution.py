@@ -17,10 +17,14 @@ from eth_typing import Address
 from eth_utils import ValidationError, keccak
 
 from foretell_evm.errors import RpcError
+from foretell_evm.overrides import NO_OVERRIDES, Overrides
 from foretell_evm.resolution import CheckedBundle, InferenceNeeded, Resolution, Source, resolving
 from foretell_evm.vm import ForetellVM
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import EXPLANATIONS, reason_of
+
+AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
+"""Addresses and their storage slots (EIP-2930)."""
 
 GAS_STIPEND: Final = 2_300
 _ERROR: Final = keccak(text="Error(string)")[:4]
@@ -58,6 +62,8 @@ class Call:
     data: bytes
     value: int
     gas: int
+    access_list: AccessList = ()
+    overrides: Overrides = NO_OVERRIDES
 
 
 class Executor:
@@ -73,6 +79,12 @@ class Executor:
     def state_at(self, header: BlockHeaderAPI, state_root: bytes) -> StateAPI:
         """The state ``state_root`` with the block context of ``header``."""
         return self.vm_at(header, state_root).state
+
+    def state_for(self, header: BlockHeaderAPI, state_root: bytes, overrides: Overrides) -> StateAPI:
+        """The state that a message runs on: gas is free in it, and it is what ``overrides`` pretend."""
+        state = self.state_at(overrides.block.apply(header.copy(base_fee_per_gas=0)), state_root)
+        overrides.apply(state)
+        return state
 
     def pre_execute(
         self, header: BlockHeaderAPI, state_root: bytes, transaction: SignedTransactionAPI, source: Source
@@ -95,11 +107,12 @@ class Executor:
         self, header: BlockHeaderAPI, state_root: bytes, call: Call, source: Source
     ) -> Ready | Needs | Invalid:
         """Run a message without paying for gas."""
-        state = self.state_at(header.copy(base_fee_per_gas=0), state_root)
+        state = self.state_for(header, state_root, call.overrides)
         resolution = Resolution(source)
         try:
+            transaction = spoofed(state, call)
             with resolving(resolution):
-                computation = state.apply_transaction(_spoofed(state, call))
+                computation = state.apply_transaction(transaction)
         except InferenceNeeded as needed:
             return Needs(needed.job)
         except ValidationError as error:
@@ -143,7 +156,12 @@ def revert_message(output: bytes) -> str:
     return "execution reverted"
 
 
-def _spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
+def spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
+    """A message as a transaction that nobody signed.
+
+    Raises:
+        ValidationError: its gas does not cover what every transaction costs.
+    """
     builder: Any = ForetellVM.get_transaction_builder()
     unsigned = builder.new_unsigned_dynamic_fee_transaction(
         chain_id=state.execution_context.chain_id,
@@ -154,10 +172,10 @@ def _spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
         to=call.to,
         value=call.value,
         data=call.data,
-        access_list=(),
+        access_list=call.access_list,
     )
-    spoofed: Any = SpoofTransaction(unsigned, from_=call.sender, y_parity=0, r=1, s=1)
-    if call.gas < spoofed.intrinsic_gas:
-        raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {spoofed.intrinsic_gas}")
-    result: SignedTransactionAPI = spoofed
+    unsent: Any = SpoofTransaction(unsigned, from_=call.sender, y_parity=0, r=1, s=1)
+    if call.gas < unsent.intrinsic_gas:
+        raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {unsent.intrinsic_gas}")
+    result: SignedTransactionAPI = unsent
     return result

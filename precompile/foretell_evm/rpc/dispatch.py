@@ -8,9 +8,10 @@ import structlog
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import EvmError, RpcError
-from foretell_evm.rpc import development, inference, reads, sends
+from foretell_evm.rpc import access_lists, development, inference, proofs, reads, sends
 from foretell_evm.rpc.codec import INVALID_PARAMS, Json
 from foretell_evm.rpc.filters import Filters
+from foretell_evm.rpc.trace import methods as trace
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -58,7 +59,12 @@ METHODS: Final[dict[str, Method]] = {
     "eth_sendRawTransaction": sends.send_raw_transaction,
     "eth_sendTransaction": sends.send_transaction,
     "eth_sign": sends.sign,
-    "debug_traceTransaction": reads.trace_transaction,
+    "eth_getProof": proofs.get_proof,
+    "eth_createAccessList": access_lists.create_access_list,
+    "debug_traceTransaction": trace.trace_transaction,
+    "debug_traceCall": trace.trace_call,
+    "debug_traceBlockByNumber": trace.trace_block,
+    "debug_traceBlockByHash": trace.trace_block_by_hash,
     "evm_snapshot": development.snapshot,
     "evm_revert": development.revert,
     "evm_mine": development.mine,

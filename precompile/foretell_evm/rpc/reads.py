@@ -26,7 +26,6 @@ from foretell_evm.rpc.codec import (
     word,
 )
 from foretell_evm.rpc.selectors import LogFilter, find_block, require_block
-from foretell_evm.rpc.trace import call_tree
 
 PRIORITY_FEE: Final = GWEI
 """Suggested tip in wei."""
@@ -225,19 +224,3 @@ def _tip_at(tips: Sequence[tuple[int, int]], threshold: float) -> int:
         if total >= threshold:
             return tip
     return tips[-1][0] if tips else 0
-
-
-def trace_transaction(chain: ForetellChain, transaction_hash: Any, options: Any = None) -> Json:
-    """The callTracer's tree of a transaction in one of the last blocks; the only tracer here."""
-    tracer = (options or {}).get("tracer", "callTracer")
-    if tracer != "callTracer":
-        raise RpcError(INVALID_PARAMS, f"tracer {tracer!r}: only callTracer is served")
-    wanted = parse_data(transaction_hash, "hash", 32)
-    computation = chain.history.computation(wanted)
-    found = chain.history.inclusion(wanted)
-    if computation is None or found is None:
-        raise RpcError(-32000, f"transaction {data(wanted)} has no trace any more, or is unknown")
-    before = found.record.receipts[found.index - 1].gas_used if found.index else 0
-    transaction = found.record.block.transactions[found.index]
-    gas_used = found.record.receipts[found.index].gas_used - before
-    return {**call_tree(computation), "gas": quantity(transaction.gas), "gasUsed": quantity(gas_used)}

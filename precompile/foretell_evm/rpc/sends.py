@@ -10,7 +10,8 @@ from eth_utils import to_canonical_address
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import RpcError
-from foretell_evm.execution import Call, require_success
+from foretell_evm.execution import AccessList, Call, require_success
+from foretell_evm.overrides import NO_OVERRIDES, Overrides
 from foretell_evm.rpc.codec import (
     INVALID_PARAMS,
     data,
@@ -21,25 +22,40 @@ from foretell_evm.rpc.codec import (
     parse_quantity,
     quantity,
 )
+from foretell_evm.rpc.overrides import parse_overrides
 from foretell_evm.rpc.reads import PRIORITY_FEE
 from foretell_evm.rpc.selectors import require_block
 from foretell_evm.vm import ForetellVM
 
 
-def call(chain: ForetellChain, message: Any, block: Any = "latest") -> str:
+def call(
+    chain: ForetellChain,
+    message: Any,
+    block: Any = "latest",
+    overrides: Any = None,
+    block_overrides: Any = None,
+) -> str:
     """``eth_call``; inferences are asked for and waited for."""
-    pending = block == "pending"
-    outcome = chain.calls.call(parse_call(chain, message), require_block(chain, block), pending=pending)
+    pretended = parse_overrides(overrides, block_overrides)
+    parsed = parse_call(chain, message, pretended)
+    outcome = chain.calls.call(parsed, require_block(chain, block), pending=block == "pending")
     return data(require_success(outcome.computation))
 
 
-def estimate_gas(chain: ForetellChain, message: Any, block: Any = "latest") -> str:
+def estimate_gas(
+    chain: ForetellChain,
+    message: Any,
+    block: Any = "latest",
+    overrides: Any = None,
+    block_overrides: Any = None,
+) -> str:
     """``eth_estimateGas``, in the next block whatever block is named."""
     require_block(chain, block)
-    return quantity(chain.calls.estimate_gas(parse_call(chain, message)))
+    pretended = parse_overrides(overrides, block_overrides)
+    return quantity(chain.calls.estimate_gas(parse_call(chain, message, pretended)))
 
 
-def parse_call(chain: ForetellChain, message: Any) -> Call:
+def parse_call(chain: ForetellChain, message: Any, overrides: Overrides = NO_OVERRIDES) -> Call:
     """Read a call object; the block's gas limit and the zero address where gas and sender are not given."""
     fields = parse_fields(message, "call")
     limit = chain.head.header.gas_limit
@@ -51,6 +67,8 @@ def parse_call(chain: ForetellChain, message: Any) -> Call:
         data=parse_input(fields),
         value=parse_quantity(fields.get("value") or 0, "value"),
         gas=gas,
+        access_list=parse_access_list(fields),
+        overrides=overrides,
     )
 
 
@@ -116,7 +134,7 @@ def _sign(
             chain_id=chain.config.chain_id,
             max_priority_fee_per_gas=tip,
             max_fee_per_gas=fee,
-            access_list=_access_list(fields),
+            access_list=parse_access_list(fields),
             **message,
         )
         signed = unsigned.as_signed_transaction(key)
@@ -139,7 +157,8 @@ def _fees(chain: ForetellChain, fields: Mapping[str, Any]) -> tuple[int, int]:
     return (min(wanted_tip, highest) if tip is None else wanted_tip), highest
 
 
-def _access_list(fields: Mapping[str, Any]) -> tuple[tuple[Address, tuple[int, ...]], ...]:
+def parse_access_list(fields: Mapping[str, Any]) -> AccessList:
+    """The access list of a call or transaction (EIP-2930); empty where it has none."""
     entries = parse_list(fields.get("accessList") or [], "accessList")
     parsed = (parse_fields(entry, "accessList") for entry in entries)
     return tuple(

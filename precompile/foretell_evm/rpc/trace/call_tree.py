@@ -1,4 +1,4 @@
-"""``debug_traceTransaction`` with geth's callTracer, from the computation kept when the block was built."""
+"""geth's ``callTracer``: the tree of calls of one execution."""
 
 from typing import Any
 
@@ -7,11 +7,17 @@ from eth.exceptions import Revert
 from eth_utils import to_checksum_address
 
 from foretell_evm.execution import revert_message
-from foretell_evm.rpc.codec import Json, data, quantity
+from foretell_evm.rpc.codec import Json, data, quantity, word
 
 
-def call_tree(computation: ComputationAPI) -> Json:
-    """The call and all calls inside it, with the gas of the execution alone (no intrinsic gas)."""
+def call_tree(computation: ComputationAPI, *, only_top: bool = False, with_logs: bool = False) -> Json:
+    """The call and all calls inside it, with the gas of the execution alone (no intrinsic gas).
+
+    Args:
+        computation: what has run.
+        only_top: leave the calls inside out.
+        with_logs: each call with its logs; those of a failed call are gone with it.
+    """
     message: Any = computation.msg
     tree: Json = {
         "type": _kind(message),
@@ -21,13 +27,31 @@ def call_tree(computation: ComputationAPI) -> Json:
         "gas": quantity(message.gas),
         "gasUsed": quantity(computation.get_gas_used()),
         "input": data(message.code if message.is_create else bytes(message.data)),
-        "output": data(computation.output),
     }
+    if computation.output:
+        tree["output"] = data(computation.output)
     if computation.is_error:
         _add_error(tree, computation)
-    if computation.children:
-        tree["calls"] = [call_tree(child) for child in computation.children]
+    if with_logs and not computation.is_error:
+        _add_logs(tree, computation)
+    if computation.children and not only_top:
+        tree["calls"] = [call_tree(child, with_logs=with_logs) for child in computation.children]
     return tree
+
+
+def _add_logs(tree: Json, computation: Any) -> None:
+    logs = [
+        {
+            "address": to_checksum_address(address),
+            "topics": [word(topic) for topic in topics],
+            "data": data(content),
+            "index": quantity(index),
+            "position": quantity(sum(before <= place for before in computation.logs_before_children)),
+        }
+        for place, (index, address, topics, content) in enumerate(computation._log_entries)
+    ]
+    if logs:
+        tree["logs"] = logs
 
 
 def _kind(message: Any) -> str:

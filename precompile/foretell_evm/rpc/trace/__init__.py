@@ -1,0 +1,1 @@
+"""``debug_trace*``: geth's tracers, run on watched states."""

@@ -1,0 +1,195 @@
+"""Running a transaction or a call once more, and watching it: every account, every slot, every step.
+
+Normal execution pays nothing for this: a trace runs on a state class of its own, on a throw-away state.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from eth.abc import BlockHeaderAPI, ComputationAPI, MessageAPI, StateAPI
+from eth.exceptions import VMError
+from eth_typing import Address, Hash32
+
+from foretell_evm.blocks import BlockRecord
+from foretell_evm.computation import ForetellComputation
+from foretell_evm.core import ChainCore
+from foretell_evm.execution import Call, spoofed
+from foretell_evm.resolution import CheckedBundle, Resolution, Sidecar, Source, resolving
+from foretell_evm.state import ForetellState
+
+
+class StepWatcher(Protocol):
+    """Told of each step of the EVM."""
+
+    def step_starts(self, computation: ComputationAPI, mnemonic: str) -> None:
+        """An instruction is about to run; the program counter is behind it already."""
+        ...
+
+    def child_starts(self, computation: ComputationAPI) -> None:
+        """The instruction has paid, and hands over to a call or a constructor."""
+        ...
+
+    def step_ends(self, computation: ComputationAPI, error: Exception | None) -> None:
+        """The instruction has run; ``error`` is why it failed."""
+        ...
+
+
+@dataclass(slots=True)
+class Watch:
+    """What one execution touched: slots by address, in order of first use. ``steps`` is told of each step."""
+
+    touched: dict[Address, set[int]] = field(default_factory=dict)
+    steps: StepWatcher | None = None
+
+
+class _WatchedOpcode:
+    """An instruction of a frame whose state may have a watcher of steps."""
+
+    def __init__(self, opcode: Any) -> None:
+        self._opcode = opcode
+        # Some of py-evm's instructions are functions around the one that has a name.
+        self.mnemonic: str = getattr(opcode, "__wrapped__", opcode).mnemonic
+
+    def __call__(self, computation: ComputationAPI) -> None:
+        steps = _watch_of(computation.state).steps
+        if steps is None:
+            self._opcode(computation)
+            return
+        steps.step_starts(computation, self.mnemonic)
+        error: Exception | None = None
+        try:
+            self._opcode(computation)
+        except VMError as failure:  # a halt (STOP, RETURN) is one too, and no failure
+            error = failure
+            raise
+        finally:
+            steps.step_ends(computation, error)
+
+
+class WatchedComputation(ForetellComputation):
+    """A frame that tells the watcher of its steps, and remembers what came before what."""
+
+    opcodes: dict[int, Any] = {  # noqa: RUF012 - py-evm declares it on instances
+        code: _WatchedOpcode(opcode) for code, opcode in ForetellComputation.opcodes.items()
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logs_before_children: list[int] = []
+        """How many logs of its own the frame had when each of its calls began."""
+
+    def apply_child_computation(self, child_msg: MessageAPI) -> ComputationAPI:
+        self.logs_before_children.append(len(self._log_entries))
+        steps = _watch_of(self.state).steps
+        if steps is not None:
+            steps.child_starts(self)
+        return super().apply_child_computation(child_msg)
+
+
+class WatchedState(ForetellState):
+    """A state of the fork that notes in ``watch`` what is touched."""
+
+    computation_class = WatchedComputation
+    watch: Watch | None = None
+
+    def mark_address_warm(self, address: Address) -> None:
+        if self.watch is not None:
+            self.watch.touched.setdefault(address, set())
+        super().mark_address_warm(address)
+
+    def mark_storage_warm(self, address: Address, slot: int) -> None:
+        if self.watch is not None:
+            self.watch.touched.setdefault(address, set()).add(slot)
+        super().mark_storage_warm(address, slot)
+
+
+_UNWATCHED: Final = Watch()
+
+
+def _watch_of(state: StateAPI) -> Watch:
+    return (state.watch if isinstance(state, WatchedState) else None) or _UNWATCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """An execution, and the state around it.
+
+    ``before`` and ``after`` run a function on the state as it was before and after; nothing else may use it.
+    """
+
+    computation: ComputationAPI
+    state: StateAPI
+    _snapshot: Any
+
+    def after(self, read: Callable[[StateAPI], Any]) -> Any:
+        """What ``read`` gives on the state afterwards; to be called before :meth:`before`."""
+        return read(self.state)
+
+    def before(self, read: Callable[[StateAPI], Any]) -> Any:
+        """What ``read`` gives on the state before; the state afterwards is gone then."""
+        self.state.revert(self._snapshot)
+        return read(self.state)
+
+
+class Tracer:
+    """Runs what was run, or would be, on watched states of one chain."""
+
+    def __init__(self, core: ChainCore) -> None:
+        self._core = core
+
+    def transaction(self, record: BlockRecord, index: int, watch: Watch) -> Traced:
+        """A transaction of a block, after those before it, with the answers of the block's sidecar."""
+        parent = self._core.history.block(record.number - 1)
+        state = self._state(record.header, parent.state_root)
+        with resolving(Resolution(Sidecar(self._checked(record, parent)))):
+            for earlier in record.block.transactions[:index]:
+                state.lock_changes()
+                state.apply_transaction(earlier)
+            state.lock_changes()
+            transaction = record.block.transactions[index]
+            with _watching(state, watch):
+                snapshot = state.snapshot()
+                watch.touched[transaction.sender] = set()
+                return Traced(state.apply_transaction(transaction), state, snapshot)
+
+    def _checked(self, record: BlockRecord, parent: BlockRecord) -> list[CheckedBundle]:
+        state, checker = self._core.state(parent), self._core.checker
+        return [CheckedBundle(bundle, checker.check(bundle, state)) for bundle in record.sidecar]
+
+    def call(
+        self, call: Call, header: BlockHeaderAPI, state_root: bytes, source: Source, watch: Watch
+    ) -> Traced:
+        """A message, as ``CallRunner.call`` runs it: its answers must be there.
+
+        Raises:
+            InferenceNeeded: one is not.
+            ValidationError: the message cannot be run.
+        """
+        state = self._state(call.overrides.block.apply(header.copy(base_fee_per_gas=0)), state_root)
+        call.overrides.apply(state)
+        transaction = spoofed(state, call)
+        with resolving(Resolution(source)), _watching(state, watch):
+            snapshot = state.snapshot()
+            watch.touched[call.sender] = set()
+            return Traced(state.apply_transaction(transaction), state, snapshot)
+
+    def _state(self, header: BlockHeaderAPI, state_root: bytes) -> WatchedState:
+        vm = self._core.executor.vm_at(header, state_root)
+        context = vm.state.execution_context
+        return WatchedState(self._core.chain.chaindb.db, context, Hash32(state_root))
+
+
+@contextmanager
+def _watching(state: WatchedState, watch: Watch) -> Iterator[None]:
+    state.watch = watch
+    try:
+        yield
+    finally:
+        state.watch = None
+
+
+def precompile_addresses() -> frozenset[Address]:
+    """Addresses that every transaction may call without loading an account."""
+    return frozenset(ForetellComputation.get_precompiles())
