@@ -53,6 +53,7 @@ class Admission:
         with core.lock:
             self._validate(transaction)
             entry = core.mempool.add(transaction)
+            core.announce()
         self.advance(entry)
         refused = core.mempool.eviction(transaction.hash)
         if refused is not None and refused.reason in (None, Reason.POOL_FULL):
@@ -169,7 +170,7 @@ class Admission:
 
     def _evict(self, entry: Entry, eviction: Eviction) -> None:
         self._core.mempool.evict(entry.transaction.hash, eviction)
-        self._core.changed.notify_all()
+        self._core.announce()
 
     def take_back(self, built: BuiltBlock) -> None:
         """Look after the ready transactions that a new block could not take. The caller holds the lock."""

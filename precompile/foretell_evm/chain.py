@@ -182,6 +182,15 @@ class ForetellChain:
         """
         return self._admission.wait_for(transaction_hash, seconds)
 
+    def wait_for_change(self, seen: int, seconds: float) -> int:
+        """Wait until something is new since change ``seen``, or for so long; the last change's number."""
+        return self._core.wait_for_change(seen, seconds)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the chain has stopped."""
+        return self._core.closed.is_set()
+
     # -- blocks
 
     @property

@@ -64,7 +64,7 @@ class Clock:
 class ChainCore:
     """Blocks, mempool, inference pool and clock of one chain. Whoever changes one of them holds ``lock``.
 
-    ``changed`` is notified when a transaction is in a block or evicted, and when the chain stops.
+    ``changed`` is notified when a transaction comes, is in a block or is evicted, and when the chain stops.
     """
 
     def __init__(self, config: ChainConfig, chain: Chain, genesis: BlockHeaderAPI) -> None:
@@ -74,6 +74,8 @@ class ChainCore:
         self.checker = EvidenceChecker(config.chain_id)
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
+        self.changes = 0
+        """How often ``changed`` was notified."""
         self.closed = threading.Event()
         self.clock = Clock()
         self.mempool = Mempool(config.limits)
@@ -84,9 +86,20 @@ class ChainCore:
     def close(self) -> None:
         """Let everybody who waits go, and ask operators no more."""
         self.closed.set()
-        with self.lock:
-            self.changed.notify_all()
+        self.announce()
         self.pool.close()
+
+    def announce(self) -> None:
+        """Tell everybody who waits that something is new."""
+        with self.changed:
+            self.changes += 1
+            self.changed.notify_all()
+
+    def wait_for_change(self, seen: int, seconds: float) -> int:
+        """Wait until something is new since ``changes`` was ``seen``, or for so long; what it is now."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.changes != seen or self.closed.is_set(), seconds)
+            return self.changes
 
     @property
     def head(self) -> BlockRecord:

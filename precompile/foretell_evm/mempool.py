@@ -3,7 +3,7 @@
 Pure bookkeeping: it executes nothing and waits for nothing. Its owner holds the lock.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -58,6 +58,7 @@ class Mempool:
         self._by_hash: dict[bytes, Entry] = {}
         self._arrivals = count()
         self._evicted: OrderedDict[bytes, Eviction] = OrderedDict()
+        self._latest: deque[Entry] = deque(maxlen=_REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._by_hash)
@@ -91,6 +92,7 @@ class Mempool:
         entry = Entry(transaction, next(self._arrivals))
         self._senders.setdefault(transaction.sender, {})[transaction.nonce] = entry
         self._by_hash[transaction.hash] = entry
+        self._latest.append(entry)
         self._evicted.pop(transaction.hash, None)
         return entry
 
@@ -111,6 +113,15 @@ class Mempool:
         del self._senders[sender][entry.transaction.nonce]
         if not self._senders[sender]:
             del self._senders[sender]
+
+    def arrivals(self, seen: int) -> list[Entry]:
+        """The latest entries that came after arrival number ``seen``, gone ones included."""
+        return [entry for entry in self._latest if entry.arrival > seen]
+
+    @property
+    def last_arrival(self) -> int:
+        """Number of the last arrival; -1 before the first."""
+        return self._latest[-1].arrival if self._latest else -1
 
     def evict(self, transaction_hash: bytes, eviction: Eviction) -> None:
         """Drop a transaction and remember why."""

@@ -94,5 +94,5 @@ class Miner:
             core.mempool.remove(transaction.hash)
         core.history.append(built.record, built.computations)
         self._left_out(built)
-        core.changed.notify_all()
+        core.announce()
         return built

@@ -54,7 +54,7 @@ class Snapshots:
             core.history.restore(snapshot.records)
             core.mempool = Mempool(core.config.limits)
             core.clock.restore(snapshot.time_offset)
-            core.changed.notify_all()
+            core.announce()
         for transaction in snapshot.pending:
             with core.lock:
                 entry = core.mempool.add(transaction)

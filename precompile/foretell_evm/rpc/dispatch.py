@@ -86,19 +86,20 @@ METHODS: Final[dict[str, Method]] = {
 
 
 class Dispatcher:
-    """Answers JSON-RPC requests of one chain."""
+    """Answers JSON-RPC requests of one chain; all its copies share its filters.
 
-    def __init__(self, chain: ForetellChain) -> None:
+    Args:
+        chain: the chain.
+        methods: of this door alone; they do not take the chain.
+    """
+
+    def __init__(self, chain: ForetellChain, methods: Mapping[str, Method] | None = None) -> None:
         self._chain = chain
-        filters = Filters(chain)
-        self._filter_methods: dict[str, Method] = {
-            "eth_newBlockFilter": filters.new_block_filter,
-            "eth_newPendingTransactionFilter": filters.new_pending_filter,
-            "eth_newFilter": filters.new_log_filter,
-            "eth_getFilterChanges": filters.changes,
-            "eth_getFilterLogs": filters.logs,
-            "eth_uninstallFilter": filters.uninstall,
-        }
+        self._own_methods = _filter_methods(chain) if methods is None else methods
+
+    def with_methods(self, methods: Mapping[str, Method]) -> "Dispatcher":
+        """A dispatcher that knows further methods."""
+        return Dispatcher(self._chain, {**self._own_methods, **methods})
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:
         """The result of a method.
@@ -116,8 +117,8 @@ class Dispatcher:
             raise RpcError(SERVER_ERROR, str(error)) from error
 
     def _find(self, method: str, params: Sequence[Any]) -> tuple[Method, Sequence[Any]]:
-        if method in self._filter_methods:
-            function, arguments = self._filter_methods[method], list(params)
+        if method in self._own_methods:
+            function, arguments = self._own_methods[method], list(params)
         elif method in METHODS:
             function, arguments = METHODS[method], [self._chain, *params]
         else:
@@ -157,8 +158,24 @@ class Dispatcher:
             return _error(identifier, INTERNAL_ERROR, f"internal error: {type(error).__name__}: {error}")
 
 
+def _filter_methods(chain: ForetellChain) -> dict[str, Method]:
+    filters = Filters(chain)
+    return {
+        "eth_newBlockFilter": filters.new_block_filter,
+        "eth_newPendingTransactionFilter": filters.new_pending_filter,
+        "eth_newFilter": filters.new_log_filter,
+        "eth_getFilterChanges": filters.changes,
+        "eth_getFilterLogs": filters.logs,
+        "eth_uninstallFilter": filters.uninstall,
+    }
+
+
 def _error(identifier: Any, code: int, message: str, data: Any = None) -> Json:
     error: Json = {"code": code, "message": message}
     if data is not None:
         error["data"] = data
     return {"jsonrpc": "2.0", "id": identifier, "error": error}
+
+
+PARSE_FAILED: Final = _error(None, PARSE_ERROR, "parse error")
+"""The answer to what is no JSON."""
