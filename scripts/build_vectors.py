@@ -19,11 +19,12 @@ from eth_keys.datatypes import PrivateKey
 from foretell_spec import abi, gas
 from foretell_spec.addresses import PRECOMPILE, SETTLEMENT
 from foretell_spec.assurance import Assurance
-from foretell_spec.bundle import Bundle, sidecar_root
+from foretell_spec.bundle import Bundle
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest
 from foretell_spec.reasons import Reason, revert_data
 from foretell_spec.request import precompile_request_id, settlement_request_id
+from foretell_spec.sidecar import Answer, Dissent, Sidecar
 from foretell_spec.tensor import (
     FIELD_MODULUS,
     QUANTISED_LIMIT,
@@ -283,22 +284,32 @@ def bundles() -> Vectors:
             }
             for name, value in [("signed", bundle), ("with a proof", proven)]
         ],
-        "sidecar": [
-            {"name": "none", "hashes": [], "root": _hex(sidecar_root([]))},
-            *(
-                {"name": name, "hashes": [_hex(b.hash) for b in used], "root": _hex(sidecar_root(used))}
-                for name, used in [
-                    ("one", [bundle]),
-                    ("two", [bundle, proven]),
-                    ("two swapped", [proven, bundle]),
-                ]
-            ),
-        ],
+        "sidecar": _sidecars(bundle, proven),
         "recover_fail": [
             {"name": name, "digest": _hex(digest), "signature": _hex(signature)}
             for name, signature in bad.items()
         ],
     }
+
+
+def _sidecars(bundle: Bundle, proven: Bundle) -> list[dict[str, Any]]:
+    """Sidecars that differ in one thing each, and their roots."""
+    key = PrivateKey(b"\x02" * 32)
+    peer = replace(bundle, operator=key.public_key.to_checksum_address()).signed(key, CHAIN_ID, PRECOMPILE)
+    liar = replace(peer, outputs=(78,)).signed(key, CHAIN_ID, PRECOMPILE)
+    one, two = Answer.of(bundle), Answer.of(proven)
+    made = {
+        "none": Sidecar(),
+        "one": Sidecar((one,)),
+        "two": Sidecar((one, two)),
+        "two swapped": Sidecar((two, one)),
+        "agreed": Sidecar((Answer((77,), (bundle, peer)),)),
+        "agreed, the other leads": Sidecar((Answer((77,), (peer, bundle)),)),
+        "agreed on another value": Sidecar((Answer((78,), (bundle, peer)),)),
+        "one with a dissent": Sidecar((one,), (Dissent(bundle, liar),)),
+        "one with the dissent swapped": Sidecar((one,), (Dissent(liar, bundle),)),
+    }
+    return [{"name": name, **each.to_json(), "root": _hex(each.root)} for name, each in made.items()]
 
 
 def native_calls() -> Vectors:

@@ -9,7 +9,7 @@ from eth_typing import Address, ChecksumAddress
 from eth_utils import keccak, to_canonical_address
 
 from foretell_evm.vm import ForetellVM
-from foretell_spec.bundle import Bundle
+from foretell_spec.sidecar import Sidecar
 
 _RANDAO_TAG: Final = b"foretell.prevrandao"
 
@@ -53,7 +53,7 @@ class BlockRecord:
 
     block: BlockAPI
     receipts: tuple[ReceiptAPI, ...]
-    sidecar: tuple[Bundle, ...]
+    sidecar: Sidecar
     logs: tuple[LogRecord, ...]
     state_root: bytes
 

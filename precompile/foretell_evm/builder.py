@@ -11,8 +11,8 @@ from eth_utils import ValidationError
 from foretell_evm.blocks import BlockRecord, log_records
 from foretell_evm.resolution import InferenceNeeded, Resolution, Source, resolving
 from foretell_evm.vm import ForetellVM
-from foretell_spec.bundle import sidecar_root
 from foretell_spec.operator import InferenceJob
+from foretell_spec.sidecar import Sidecar
 
 _LEAST_TRANSACTION_GAS: Final = 21_000
 
@@ -38,6 +38,7 @@ class BlockBuilder:
         self, chain: Chain, header: BlockHeaderAPI, state_root: bytes, source: Source, max_bundles: int
     ) -> None:
         self._chain = chain
+        self._source = source
         self._vm = _as_vm(chain.get_vm(header.copy(state_root=state_root)))
         self._header = self._vm.get_header()
         self._resolution = Resolution(source)
@@ -71,7 +72,7 @@ class BlockBuilder:
         try:
             self._vm.validate_transaction_against_header(self._header, transaction)
             computation = state.apply_transaction(transaction)
-            if len(self._resolution.used) > self._max_bundles:
+            if sum(len(each.answer.bundles) for each in self._resolution.used) > self._max_bundles:
                 raise _SidecarFull
         except (InferenceNeeded, ValidationError, _SidecarFull) as error:
             state.revert(snapshot)
@@ -96,13 +97,18 @@ class BlockBuilder:
         self._receipts.append(receipt)
         self._computations.append(computation)
 
+    def _sidecar(self) -> Sidecar:
+        answers = tuple(checked.answer for checked in self._resolution.used)
+        requests = list(dict.fromkeys(answer.request_id for answer in answers))
+        return Sidecar(answers, self._source.dissents(requests)[: self._max_bundles])
+
     def _seal(self) -> BlockRecord:
-        sidecar = tuple(checked.bundle for checked in self._resolution.used)
+        sidecar = self._sidecar()
         filled = self._vm.set_block_transactions_and_withdrawals(
             self._vm.get_block(), self._header, self._transactions, self._receipts
         )
         processed = self._vm.block_postprocessing(filled)
-        block = self._vm.mine_block(processed, extra_data=sidecar_root(sidecar)).block
+        block = self._vm.mine_block(processed, extra_data=sidecar.root).block
         self._chain.chaindb.persist_block(block)
         return BlockRecord(
             block=block,

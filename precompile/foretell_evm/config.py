@@ -8,6 +8,7 @@ from eth_typing import ChecksumAddress
 
 from foretell_evm.errors import ConfigError
 from foretell_spec.addresses import ZERO_ADDRESS
+from foretell_spec.sidecar import MAX_AGREEING
 
 DEV_MNEMONIC: Final = "test test test test test test test test test test test junk"
 ETHER: Final = 10**18
@@ -50,6 +51,22 @@ class PoolLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Quorum:
+    """How many operators are asked for an ``AGREED`` answer, and how many must agree: a rule of the chain."""
+
+    executors: int = 3
+    agree: int = 2
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.agree <= self.executors <= MAX_AGREEING:
+            raise ConfigError(
+                f"quorum {self.agree} of {self.executors}: at least 2 agree, of at most {MAX_AGREEING}"
+            )
+        if 2 * self.agree <= self.executors:
+            raise ConfigError(f"quorum {self.agree} of {self.executors}: two sides could both have it")
+
+
+@dataclass(frozen=True, slots=True)
 class ChainConfig:
     """A chain with predeployed system contracts and funded accounts.
 
@@ -73,6 +90,7 @@ class ChainConfig:
     call_waits: float = 120.0
     system: SystemParameters = field(default_factory=SystemParameters)
     limits: PoolLimits = field(default_factory=PoolLimits)
+    quorum: Quorum = field(default_factory=Quorum)
 
     def __post_init__(self) -> None:
         if not 0 < self.chain_id < 2**64:

@@ -21,6 +21,7 @@ from foretell_evm.system_calls import SystemCallError, signer_of
 from foretell_evm.vm import ForetellVM
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
+from foretell_spec.sidecar import Sidecar
 
 
 class Clock:
@@ -71,7 +72,7 @@ class ChainCore:
         self.config = config
         self.chain = chain
         self.executor = Executor(chain)
-        self.checker = EvidenceChecker(config.chain_id)
+        self.checker = EvidenceChecker(config.chain_id, config.quorum)
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.changes = 0
@@ -81,7 +82,7 @@ class ChainCore:
         self.mempool = Mempool(config.limits)
         self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
         block = ForetellVM.get_block_class()(genesis, transactions=[], uncles=[], withdrawals=[])
-        self.history = History(BlockRecord(block, (), (), (), genesis.state_root))
+        self.history = History(BlockRecord(block, (), Sidecar(), (), genesis.state_root))
 
     def close(self) -> None:
         """Let everybody who waits go, and ask operators no more."""

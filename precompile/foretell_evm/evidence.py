@@ -6,20 +6,24 @@ chain: the signature against OperatorRegistry, the proof by CircuitVerifier. No 
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Final
 
 from eth.abc import StateAPI
 
+from foretell_evm.config import Quorum
 from foretell_evm.errors import EvidenceError
 from foretell_evm.system_calls import SystemCallError, model_of, signer_of, verify_proof
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import MAX_PROOF_BYTES, Bundle
-from foretell_spec.divergence import DeterminismClass
+from foretell_spec.divergence import REACHABLE, DeterminismClass, Relation, agreed_value, judge
 from foretell_spec.errors import ManifestError, SignatureError, TensorError
 from foretell_spec.manifest import Manifest
 from foretell_spec.request import NO_SEED, precompile_request_id
-from foretell_spec.tensor import require_quantised
+from foretell_spec.sidecar import Answer, Dissent
+from foretell_spec.tensor import Tensor, dequantise, require_quantised
 
 _KEPT: Final = 8192
 
@@ -31,8 +35,9 @@ class EvidenceChecker:
     whether the operator's key counts is asked of each state. Safe to use from several threads.
     """
 
-    def __init__(self, chain_id: int) -> None:
+    def __init__(self, chain_id: int, quorum: Quorum) -> None:
         self._chain_id = chain_id
+        self._quorum = quorum
         self._lock = threading.Lock()
         self._signers: OrderedDict[bytes, str] = OrderedDict()
         self._proven: OrderedDict[bytes, None] = OrderedDict()
@@ -49,8 +54,48 @@ class EvidenceChecker:
         self._check_signature(bundle, state)
         if not bundle.proof:
             return Assurance.SIGNED
+        if manifest.determinism is not DeterminismClass.CIRCUIT:
+            raise EvidenceError(f"class {manifest.determinism.name} has no proofs")
         self._check_proof(bundle, state)
         return Assurance.PROVEN
+
+    def check_answer(self, answer: Answer, state: StateAPI) -> Assurance:
+        """How strong an answer's evidence is in ``state``: that of its one bundle, or ``AGREED``.
+
+        Raises:
+            EvidenceError: a bundle does not hold, or they make no quorum with these outputs.
+        """
+        strengths = [self.check(bundle, state) for bundle in answer.bundles]
+        if len(strengths) == 1:
+            if answer.outputs != answer.lead.outputs:
+                raise EvidenceError("the outputs are not the bundle's")
+            return strengths[0]
+        self._check_quorum(answer.bundles)
+        manifest = _manifest(answer.lead, state)
+        for first, second in combinations(answer.bundles, 2):
+            if differ(manifest, first.outputs, second.outputs):
+                raise EvidenceError(f"operators {first.operator} and {second.operator} do not agree")
+        if answer.outputs != agreed_value([bundle.outputs for bundle in answer.bundles]):
+            raise EvidenceError("the outputs are not what the operators agree on")
+        return Assurance.AGREED
+
+    def check_dissent(self, dissent: Dissent, state: StateAPI) -> None:
+        """Whether both bundles hold in ``state`` and differ under the rule of the model's class.
+
+        Raises:
+            EvidenceError: they do not.
+        """
+        for bundle in (dissent.first, dissent.second):
+            self.check(bundle, state)
+        if not differ(_manifest(dissent.first, state), dissent.first.outputs, dissent.second.outputs):
+            raise EvidenceError("the outputs do not differ by more than the model's tolerance")
+
+    def _check_quorum(self, bundles: Sequence[Bundle]) -> None:
+        count, quorum = len(bundles), self._quorum
+        if not quorum.agree <= count <= quorum.executors:
+            raise EvidenceError(f"{count} operators; {quorum.agree} to {quorum.executors} make a quorum")
+        if len({bundle.operator for bundle in bundles}) != count:
+            raise EvidenceError("an operator counts once in a quorum")
 
     def _check_request(self, bundle: Bundle) -> None:
         if bundle.seed != NO_SEED:
@@ -100,6 +145,15 @@ class EvidenceChecker:
                 self._proven.popitem(last=False)
 
 
+def differ(manifest: Manifest, first: Tensor, second: Tensor) -> bool:
+    """Whether two quantised outputs are different under the rule of the model's class."""
+    scale = manifest.output_scale
+    verdict = judge(
+        manifest.determinism, dequantise(first, scale), dequantise(second, scale), manifest.tolerance
+    )
+    return verdict.relation is Relation.DIFFERENT
+
+
 def _manifest(bundle: Bundle, state: StateAPI) -> Manifest:
     try:
         model = model_of(state, bundle.model_id)
@@ -107,7 +161,7 @@ def _manifest(bundle: Bundle, state: StateAPI) -> Manifest:
         raise EvidenceError(f"the model registry does not answer: {error}") from None
     if model is None:
         raise EvidenceError(f"model 0x{bundle.model_id.hex()} is not registered")
-    if model.manifest.determinism is not DeterminismClass.CIRCUIT:
+    if model.manifest.determinism not in REACHABLE:
         raise EvidenceError(f"class {model.manifest.determinism.name} has no evidence that this chain checks")
     return model.manifest
 

@@ -18,7 +18,7 @@ from eth_utils import ValidationError, keccak
 
 from foretell_evm.errors import RpcError
 from foretell_evm.overrides import NO_OVERRIDES, Overrides
-from foretell_evm.resolution import CheckedBundle, InferenceNeeded, Resolution, Source, resolving
+from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Resolution, Source, resolving
 from foretell_evm.vm import ForetellVM
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import EXPLANATIONS, reason_of
@@ -36,7 +36,7 @@ class Ready:
     """The transaction runs to its end, be that a success or a revert, with these answers."""
 
     computation: ComputationAPI
-    used: tuple[CheckedBundle, ...]
+    used: tuple[CheckedAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """A full node: imports blocks with their sidecars, checks every bundle's evidence and has no model.
 
-A block is valid if its header follows from its parent, its extra data is the sidecar's root, every bundle's
-evidence holds in the parent state, and executing its transactions asks for exactly these bundles in exactly
-this order and gives the state, receipts and gas that the header states.
+A block is valid if its header follows from its parent, its extra data is the sidecar's root, the evidence of
+every answer and dissent holds in the parent state, and executing its transactions asks for exactly these
+answers in exactly this order and gives the state, receipts and gas that the header states.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 import rlp
-from eth.abc import BlockAPI, BlockHeaderAPI
+from eth.abc import BlockAPI, BlockHeaderAPI, StateAPI
 from eth.exceptions import HeaderNotFound
 from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_utils import ValidationError
@@ -20,9 +20,9 @@ from foretell_evm.errors import BlockRejected, ConfigError, EvidenceError
 from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.execution import Executor
 from foretell_evm.genesis import create_chain
-from foretell_evm.resolution import CheckedBundle, InferenceNeeded, Resolution, Sidecar, resolving
+from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Replay, Resolution, resolving
 from foretell_evm.vm import ForetellVM
-from foretell_spec.bundle import Bundle, sidecar_root
+from foretell_spec.sidecar import Sidecar
 
 _FIXED_FIELDS: Final = (
     "uncles_hash", "coinbase", "difficulty", "block_number", "gas_limit", "mix_hash", "nonce",
@@ -48,7 +48,7 @@ class FullNode:
         self._config = config
         self._chain, self._head = create_chain(config, config.genesis_time)
         self._executor = Executor(self._chain)
-        self._checker = EvidenceChecker(config.chain_id)
+        self._checker = EvidenceChecker(config.chain_id, config.quorum)
 
     @property
     def head(self) -> BlockHeaderAPI:
@@ -56,16 +56,15 @@ class FullNode:
         return self._head
 
     def import_block(
-        self, block_rlp: bytes, sidecar: Sequence[Bundle], block_hash: bytes | None = None
+        self, block_rlp: bytes, sidecar: Sidecar, block_hash: bytes | None = None
     ) -> BlockHeaderAPI:
         """Check a block and its sidecar against everything, and make it the head.
 
         Args:
             block_rlp: the block as RLP.
-            sidecar: its bundles in order of first use.
+            sidecar: its answers in order of first use, and its dissents.
             block_hash: the hash that whoever decides on blocks announced. The time of a block is its
-            builder's to
-                choose; only this hash says that nobody changed it.
+                builder's to choose; only this hash says that nobody changed it.
 
         Raises:
             BlockRejected: some rule does not hold; ``rule`` names it. The node is as before.
@@ -99,28 +98,44 @@ class FullNode:
             if given != wanted:
                 raise BlockRejected(name, f"is {_show(given)} and must be {_show(wanted)}")
 
-    def _check_sidecar_root(self, header: BlockHeaderAPI, sidecar: Sequence[Bundle]) -> None:
+    def _check_sidecar_root(self, header: BlockHeaderAPI, sidecar: Sidecar) -> None:
         limit = self._config.limits.bundles_per_block
-        if len(sidecar) > limit:
-            raise BlockRejected("sidecar size", f"{len(sidecar)} bundles, and a block has at most {limit}")
-        root = sidecar_root(sidecar)
-        if header.extra_data != root:
+        for count, what in ((sidecar.bundle_count, "bundles"), (len(sidecar.dissents), "dissents")):
+            if count > limit:
+                raise BlockRejected("sidecar size", f"{count} {what}, and a block has at most {limit}")
+        if header.extra_data != sidecar.root:
             raise BlockRejected(
-                "sidecar root", f"the header has {_show(header.extra_data)}, the sidecar {_show(root)}"
+                "sidecar root",
+                f"the header has {_show(header.extra_data)}, the sidecar {_show(sidecar.root)}",
             )
 
-    def _check_evidence(self, sidecar: Sequence[Bundle]) -> list[CheckedBundle]:
+    def _check_evidence(self, sidecar: Sidecar) -> list[CheckedAnswer]:
         state = self._executor.state_at(self._head, self._head.state_root)
         checked = []
-        for index, bundle in enumerate(sidecar):
+        for index, answer in enumerate(sidecar.answers):
             try:
-                checked.append(CheckedBundle(bundle, self._checker.check(bundle, state)))
+                checked.append(CheckedAnswer(answer, self._checker.check_answer(answer, state)))
             except EvidenceError as error:
-                raise BlockRejected("evidence", f"bundle {index}: {error}") from None
+                raise BlockRejected("evidence", f"answer {index}: {error}") from None
+        self._check_dissents(sidecar, state)
         return checked
 
-    def _execute(self, block: BlockAPI, sidecar: Sequence[CheckedBundle]) -> BlockHeaderAPI:
-        resolution = Resolution(Sidecar(sidecar))
+    def _check_dissents(self, sidecar: Sidecar, state: StateAPI) -> None:
+        answered = {answer.request_id for answer in sidecar.answers}
+        told: set[frozenset[bytes]] = set()
+        for index, dissent in enumerate(sidecar.dissents):
+            if dissent.request_id not in answered:
+                raise BlockRejected("dissent", f"dissent {index} is about nothing that this block answers")
+            if dissent.claims in told:
+                raise BlockRejected("dissent", f"dissent {index} was told before")
+            told.add(dissent.claims)
+            try:
+                self._checker.check_dissent(dissent, state)
+            except EvidenceError as error:
+                raise BlockRejected("dissent", f"dissent {index}: {error}") from None
+
+    def _execute(self, block: BlockAPI, answers: Sequence[CheckedAnswer]) -> BlockHeaderAPI:
+        resolution = Resolution(Replay(answers))
         vm = self._chain.get_vm(self._chain.create_header_from_parent(self._head))
         try:
             with resolving(resolution):
@@ -133,8 +148,8 @@ class FullNode:
         except Exception as error:  # noqa: BLE001 - py-evm raises many classes for hostile blocks; all mean invalid
             raise BlockRejected("execution", str(error) or type(error).__name__) from None
         self._compare(executed.header, block.header)
-        if len(resolution.used) != len(sidecar):
-            unused = sidecar[len(resolution.used)].bundle.request_id
+        if len(resolution.used) != len(answers):
+            unused = answers[len(resolution.used)].answer.request_id
             raise BlockRejected("sidecar use", f"nothing asks for request 0x{unused.hex()}")
         self._chain.chaindb.persist_block(executed)
         return executed.header

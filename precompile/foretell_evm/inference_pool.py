@@ -10,7 +10,7 @@ answers that request.
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +25,7 @@ from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.operator import InferenceJob, Operator
 from foretell_spec.reasons import Reason
+from foretell_spec.sidecar import Answer, Dissent
 
 Done = Callable[[InferenceUnavailable | None], None]
 """Called once in a thread of the pool: with ``None`` where there is an answer, else with what went wrong."""
@@ -32,14 +33,6 @@ Done = Callable[[InferenceUnavailable | None], None]
 _Key = tuple[bytes, Assurance]
 _STOP_WAIT: Final = 2.0
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """Two bundles for one request with different outputs, both with evidence that held when they came."""
-
-    first: Bundle
-    second: Bundle
 
 
 @dataclass(slots=True)
@@ -74,7 +67,7 @@ class InferencePool:
         self._calls: dict[ChecksumAddress, int] = {}
         self._runs: dict[_Key, _Run] = {}
         self._answers: OrderedDict[bytes, list[Bundle]] = OrderedDict()
-        self._disagreements: dict[bytes, Disagreement] = {}
+        self._dissents: dict[bytes, list[Dissent]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="inference-pool", daemon=True)
         self._thread.start()
@@ -110,17 +103,17 @@ class InferencePool:
         with self._lock:
             return tuple(self._operators)
 
-    @property
-    def disagreements(self) -> tuple[Disagreement, ...]:
-        """Different answers to one request: evidence for a dispute."""
+    def dissents(self, request_ids: Iterable[bytes] | None = None) -> tuple[Dissent, ...]:
+        """Different answers to one request, of some requests or of all: evidence for a dispute."""
         with self._lock:
-            return tuple(self._disagreements.values())
+            wanted = self._dissents if request_ids is None else request_ids
+            return tuple(dissent for each in wanted for dissent in self._dissents.get(each, ()))
 
     def forget(self) -> None:
-        """Drop all answers and disagreements, so that operators are asked as if for the first time."""
+        """Drop all answers and dissents, so that operators are asked as if for the first time."""
         with self._lock:
             self._answers.clear()
-            self._disagreements.clear()
+            self._dissents.clear()
 
     @property
     def pending(self) -> tuple[InferenceJob, ...]:
@@ -128,13 +121,13 @@ class InferencePool:
         with self._lock:
             return tuple(run.job for run in self._runs.values())
 
-    def answers(self, request_id: bytes) -> Sequence[Bundle]:
-        """Usable answers to a request, those without a proof first; after a disagreement only proven ones."""
+    def answers(self, request_id: bytes) -> Sequence[Answer]:
+        """Usable answers to a request, those without a proof first; after a dissent only proven ones."""
         with self._lock:
             bundles = list(self._answers.get(request_id, ()))
-            disputed = request_id in self._disagreements
+            disputed = request_id in self._dissents
         bundles.sort(key=lambda bundle: bool(bundle.proof))
-        return [bundle for bundle in bundles if bundle.proof or not disputed]
+        return [Answer.of(bundle) for bundle in bundles if bundle.proof or not disputed]
 
     def ask(self, job: InferenceJob, sender: str, done: Done) -> None:
         """Have a question answered; questions that are under way already are joined.
@@ -143,7 +136,7 @@ class InferencePool:
             InferenceUnavailable: ``POOL_FULL``, for all or for this sender; ``done`` is not called then.
         """
         with self._lock:
-            tier = Assurance.PROVEN if job.request_id in self._disagreements else job.min_assurance
+            tier = Assurance.PROVEN if job.request_id in self._dissents else job.min_assurance
             run = self._join(replace(job, min_assurance=tier), sender)
             run.waiters.append(done)
             if len(run.waiters) > 1:
@@ -207,7 +200,7 @@ class InferencePool:
 
     def _failure(self, job: InferenceJob, reason: Reason, detail: str) -> InferenceUnavailable:
         with self._lock:
-            disputed = job.request_id in self._disagreements
+            disputed = job.request_id in self._dissents
         return InferenceUnavailable(Reason.UNDETERMINED if disputed else reason, detail)
 
     def _ranking(self, job: InferenceJob) -> list[Operator]:
@@ -264,18 +257,24 @@ class InferencePool:
         with self._lock:
             kept = self._answers.setdefault(job.request_id, [])
             self._answers.move_to_end(job.request_id)
-            self._note_disagreement(kept, bundle)
+            self._note_dissent(kept, bundle)
             if bundle.hash not in {each.hash for each in kept}:
                 kept.append(bundle)
             if len(self._answers) > self._limits.answers:
-                self._answers.popitem(last=False)
+                forgotten, _ = self._answers.popitem(last=False)
+                self._dissents.pop(forgotten, None)
         if assurance < job.min_assurance:
             raise EvidenceError(f"{assurance.name} evidence where {job.min_assurance.name} was asked for")
 
-    def _note_disagreement(self, kept: Sequence[Bundle], bundle: Bundle) -> None:
+    def _note_dissent(self, kept: Sequence[Bundle], bundle: Bundle) -> None:
+        """Pair a bundle with the first kept one that says something else."""
         for other in kept:
             if other.outputs != bundle.outputs:
-                self._disagreements.setdefault(bundle.request_id, Disagreement(other, bundle))
+                dissents = self._dissents.setdefault(bundle.request_id, [])
+                dissent = Dissent(other, bundle)
+                if dissent.claims not in {each.claims for each in dissents}:
+                    dissents.append(dissent)
+                return
 
 
 def draw_key(request_id: bytes, operator: ChecksumAddress) -> bytes:

@@ -13,7 +13,7 @@ from eth.abc import ComputationAPI
 from eth.exceptions import Revert
 
 from foretell_evm import receipts
-from foretell_evm.resolution import CheckedBundle, TooManyRequests, current
+from foretell_evm.resolution import CheckedAnswer, TooManyRequests, current
 from foretell_evm.system_calls import SystemCallError, model_of
 from foretell_spec.abi import (
     ASSURANCE_OF,
@@ -29,8 +29,7 @@ from foretell_spec.abi import (
     encode_inferred_data,
 )
 from foretell_spec.addresses import PRECOMPILE
-from foretell_spec.assurance import Assurance
-from foretell_spec.divergence import DeterminismClass
+from foretell_spec.divergence import REACHABLE
 from foretell_spec.errors import CalldataError, ManifestError, TensorError
 from foretell_spec.gas import required_gas
 from foretell_spec.manifest import Manifest
@@ -38,9 +37,6 @@ from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import Reason, revert_data
 from foretell_spec.request import precompile_request_id
 from foretell_spec.tensor import Tensor, dequantise, tensor_hash
-
-REACHABLE: Final = {DeterminismClass.CIRCUIT: frozenset({Assurance.SIGNED, Assurance.PROVEN})}
-"""Assurance that a caller may ask for, per class; the rest is refused with ``ASSURANCE_UNAVAILABLE``."""
 
 
 class _Refusal(Exception):
@@ -90,8 +86,8 @@ def _infer(computation: ComputationAPI, data: bytes) -> bytes:
         raise _Refusal(Reason.TOO_MANY_REQUESTS) from None
     if not computation.msg.is_static:
         _record(computation, checked)
-    outputs = dequantise(checked.bundle.outputs, manifest.output_scale)
-    return encode_infer_result(outputs, checked.bundle.receipt_id)
+    outputs = dequantise(checked.answer.outputs, manifest.output_scale)
+    return encode_infer_result(outputs, checked.answer.receipt_id)
 
 
 def _open_model(computation: ComputationAPI, model_id: bytes) -> Manifest:
@@ -126,23 +122,23 @@ def _job(computation: ComputationAPI, call: InferCall, inputs: Tensor) -> Infere
     )
 
 
-def _record(computation: ComputationAPI, checked: CheckedBundle) -> None:
-    bundle, state = checked.bundle, computation.state
+def _record(computation: ComputationAPI, checked: CheckedAnswer) -> None:
+    answer, lead, state = checked.answer, checked.answer.lead, computation.state
     receipt = Receipt(
-        request_id=bundle.request_id,
-        model_id=bundle.model_id,
-        input_hash=bundle.input_hash,
-        output_hash=bundle.output_hash,
-        operator=bundle.operator,
+        request_id=lead.request_id,
+        model_id=lead.model_id,
+        input_hash=lead.input_hash,
+        output_hash=answer.output_hash,
+        operator=lead.operator,
         assurance=checked.assurance,
         block_number=state.block_number,
     )
-    receipts.store_receipt(state, bundle.receipt_id, receipt)
-    topics = [INFERRED_TOPIC, bundle.receipt_id, bundle.model_id]
+    receipts.store_receipt(state, answer.receipt_id, receipt)
+    topics = [INFERRED_TOPIC, answer.receipt_id, lead.model_id]
     computation.add_log_entry(
         receipts.ADDRESS,
-        (*(int.from_bytes(topic, "big") for topic in topics), int(bundle.operator, 16)),
-        encode_inferred_data(bundle.inputs, bundle.outputs, checked.assurance),
+        (*(int.from_bytes(topic, "big") for topic in topics), int(lead.operator, 16)),
+        encode_inferred_data(lead.inputs, answer.outputs, checked.assurance),
     )
 
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from foretell_spec.assurance import Assurance
-from foretell_spec.bundle import Bundle
 from foretell_spec.operator import InferenceJob
+from foretell_spec.sidecar import Answer, Dissent
 
 MAX_REQUESTS_PER_TRANSACTION: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedBundle:
-    """A bundle and what its evidence is worth in the parent state of the block that uses it."""
+class CheckedAnswer:
+    """An answer and what its evidence is worth in the parent state of the block that uses it."""
 
-    bundle: Bundle
+    answer: Answer
     assurance: Assurance
 
 
@@ -41,26 +41,30 @@ class TooManyRequests(Exception):
 class Source(Protocol):
     """Where answers come from."""
 
-    def find(self, job: InferenceJob) -> CheckedBundle | None:
+    def find(self, job: InferenceJob) -> CheckedAnswer | None:
         """An answer to ``job`` of at least its assurance, if there is one."""
+        ...
+
+    def dissents(self, request_ids: Sequence[bytes]) -> tuple[Dissent, ...]:
+        """What is known against answers to these requests, as a sidecar may carry it."""
         ...
 
 
 class Resolution:
     """Answers for the execution of a block, or of one transaction, and the order in which they were used.
 
-    A bundle that the block has used once answers later requests that it suffices for; so a sidecar says
-    exactly which bundle answered what, and no bundle occurs in it twice.
+    What the block has used once answers later requests that it suffices for; so a sidecar says exactly which
+    answer was used for what, and none occurs in it twice.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._used: list[CheckedBundle] = []
+        self._used: list[CheckedAnswer] = []
         self._asked: set[tuple[bytes, Assurance]] = set()
 
     @property
-    def used(self) -> Sequence[CheckedBundle]:
-        """Bundles in order of first use."""
+    def used(self) -> Sequence[CheckedAnswer]:
+        """Answers in order of first use."""
         return tuple(self._used)
 
     def begin_transaction(self) -> None:
@@ -68,10 +72,10 @@ class Resolution:
         self._asked.clear()
 
     def rewind(self, count: int) -> None:
-        """Forget all but the first ``count`` used bundles: who used the others is left out."""
+        """Forget all but the first ``count`` used answers: who used the others is left out."""
         del self._used[count:]
 
-    def resolve(self, job: InferenceJob) -> CheckedBundle:
+    def resolve(self, job: InferenceJob) -> CheckedAnswer:
         """The answer to ``job``.
 
         Raises:
@@ -82,7 +86,7 @@ class Resolution:
         if len(self._asked) > MAX_REQUESTS_PER_TRANSACTION:
             raise TooManyRequests
         for checked in self._used:
-            if checked.bundle.request_id == job.request_id and checked.assurance >= job.min_assurance:
+            if checked.answer.request_id == job.request_id and checked.assurance >= job.min_assurance:
                 return checked
         found = self._source.find(job)
         if found is None:
@@ -94,28 +98,38 @@ class Resolution:
 class NoAnswers:
     """A source without any answer."""
 
-    def find(self, job: InferenceJob) -> CheckedBundle | None:
+    def find(self, job: InferenceJob) -> CheckedAnswer | None:
         """Nothing."""
         del job
         return None
 
+    def dissents(self, request_ids: Sequence[bytes]) -> tuple[Dissent, ...]:
+        """Nothing."""
+        del request_ids
+        return ()
 
-class Sidecar:
-    """The checked bundles of a block to import: each must be asked for in its turn."""
 
-    def __init__(self, bundles: Sequence[CheckedBundle]) -> None:
-        self._bundles = bundles
+class Replay:
+    """The checked answers of a block to import: each must be asked for in its turn."""
+
+    def __init__(self, answers: Sequence[CheckedAnswer]) -> None:
+        self._answers = answers
         self._next = 0
 
-    def find(self, job: InferenceJob) -> CheckedBundle | None:
-        """The next bundle, if it is the one that this request needs."""
-        if self._next == len(self._bundles):
+    def find(self, job: InferenceJob) -> CheckedAnswer | None:
+        """The next answer, if it is the one that this request needs."""
+        if self._next == len(self._answers):
             return None
-        checked = self._bundles[self._next]
-        if checked.bundle.request_id != job.request_id or checked.assurance < job.min_assurance:
+        checked = self._answers[self._next]
+        if checked.answer.request_id != job.request_id or checked.assurance < job.min_assurance:
             return None
         self._next += 1
         return checked
+
+    def dissents(self, request_ids: Sequence[bytes]) -> tuple[Dissent, ...]:
+        """Nothing: those of the block are in it already."""
+        del request_ids
+        return ()
 
 
 _CURRENT: ContextVar[Resolution | None] = ContextVar("foretell_resolution", default=None)

@@ -16,7 +16,7 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.core import ChainCore
 from foretell_evm.execution import Call, spoofed
-from foretell_evm.resolution import CheckedBundle, Resolution, Sidecar, Source, resolving
+from foretell_evm.resolution import CheckedAnswer, Replay, Resolution, Source, resolving
 from foretell_evm.state import ForetellState
 
 
@@ -143,7 +143,7 @@ class Tracer:
         """A transaction of a block, after those before it, with the answers of the block's sidecar."""
         parent = self._core.history.block(record.number - 1)
         state = self._state(record.header, parent.state_root)
-        with resolving(Resolution(Sidecar(self._checked(record, parent)))):
+        with resolving(Resolution(Replay(self._checked(record, parent)))):
             for earlier in record.block.transactions[:index]:
                 state.lock_changes()
                 state.apply_transaction(earlier)
@@ -154,9 +154,9 @@ class Tracer:
                 watch.touched[transaction.sender] = set()
                 return Traced(state.apply_transaction(transaction), state, snapshot)
 
-    def _checked(self, record: BlockRecord, parent: BlockRecord) -> list[CheckedBundle]:
+    def _checked(self, record: BlockRecord, parent: BlockRecord) -> list[CheckedAnswer]:
         state, checker = self._core.state(parent), self._core.checker
-        return [CheckedBundle(bundle, checker.check(bundle, state)) for bundle in record.sidecar]
+        return [CheckedAnswer(each, checker.check_answer(each, state)) for each in record.sidecar.answers]
 
     def call(
         self, call: Call, header: BlockHeaderAPI, state_root: bytes, source: Source, watch: Watch

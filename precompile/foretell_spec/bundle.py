@@ -1,4 +1,4 @@
-"""Bundles: what an operator signs (EIP-712), and how a block commits to the ones it used."""
+"""Bundles: what an operator signs (EIP-712)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -175,16 +175,6 @@ def recover_signer(digest: bytes, signature: bytes) -> ChecksumAddress:
         raise SignatureError(f"no key recovers: {error}") from None
     address: bytes = key.to_canonical_address()
     return to_checksum_address(address)
-
-
-def sidecar_root(bundles: Sequence[Bundle]) -> bytes:
-    """What a block header's extra data holds: empty where no bundle was used, else 32 bytes.
-
-    keccak256 of ``abi.encode(bytes32[])`` of the bundles' hashes in order of first use.
-    """
-    if not bundles:
-        return b""
-    return keccak(encode(["bytes32[]"], [[bundle.hash for bundle in bundles]]))
 
 
 def _hex(value: bytes) -> str:

@@ -7,7 +7,9 @@ The classes say what a model's *one correct output* is. The same rule is ``contr
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
+from foretell_spec.assurance import Assurance
 from foretell_spec.errors import TensorError
 from foretell_spec.tensor import Tensor
 
@@ -25,6 +27,12 @@ class DeterminismClass(IntEnum):
     """The token sequence of Gumbel-max sampling with a seed that no operator chooses."""
     OPEN = 4
     """None is defined; only provenance is claimed."""
+
+
+REACHABLE: Final = {
+    DeterminismClass.CIRCUIT: frozenset({Assurance.SIGNED, Assurance.PROVEN}),
+}
+"""Assurance that a caller of the precompile may ask for, per class; nothing of a class that is not here."""
 
 
 class Relation(IntEnum):

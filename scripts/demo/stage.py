@@ -256,8 +256,8 @@ class Stage:
     # ------------------------------------------------------------------------------------ what happened
 
     def bundle_of(self, receipt: TxReceipt) -> Bundle:
-        """The bundle that the transaction's block used last."""
-        return self.devnet.chain.history.block(receipt["blockNumber"]).sidecar[-1]
+        """The bundle that leads the answer which the transaction's block used last."""
+        return self.devnet.chain.history.block(receipt["blockNumber"]).sidecar.answers[-1].lead
 
     def opened(self, receipt: TxReceipt) -> tuple[EventData, ...]:
         """Settlement's event for the result that a transaction insured."""

@@ -12,14 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretell_evm.config import ChainConfig, Mining
-from foretell_evm.errors import BlockRejected, ConfigError
+from foretell_evm.errors import BlockRejected, ConfigError, EvidenceError
+from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.full_node import FullNode
 from foretell_evm.vm import ForetellVM
-from foretell_spec.bundle import Bundle, sidecar_root
-from foretell_spec.tensor import WAD
+from foretell_spec.addresses import PRECOMPILE
+from foretell_spec.assurance import Assurance
+from foretell_spec.bundle import Bundle
+from foretell_spec.request import precompile_request_id
+from foretell_spec.sidecar import Answer, Dissent, Sidecar
+from foretell_spec.tensor import WAD, tensor_hash
 from tests.kit.fork import GENESIS_TIME, Fork, operator_key
 
-Sealed = tuple[bytes, tuple[Bundle, ...], bytes]
+Sealed = tuple[bytes, Sidecar, bytes]
+Answers = tuple[Answer, ...]
 
 
 class Story:
@@ -28,6 +34,7 @@ class Story:
     def __init__(self) -> None:
         self.fork = Fork(ChainConfig(genesis_time=GENESIS_TIME, mining=Mining.MANUAL))
         self.fork.add_operator("alice")
+        self.fork.chain.remove_operator(self.fork.add_operator("bob").address)  # bonded, but never asked
         chain = self.fork.chain
         sent = [
             self.fork.send_ask((WAD, WAD), 1, sender=self.fork.user),
@@ -44,8 +51,8 @@ class Story:
     def node(self) -> FullNode:
         """A node that has everything but the last block."""
         node = FullNode(self.fork.config)
-        for block, bundles, block_hash in self.before:
-            node.import_block(block, bundles, block_hash)
+        for sealed in self.before:
+            node.import_block(*sealed)
         return node
 
 
@@ -69,76 +76,73 @@ def decoded(block: bytes) -> Any:
     return rlp.decode(block, sedes=ForetellVM.get_block_class())
 
 
-def resealed(block: Any, bundles: tuple[Bundle, ...]) -> bytes:
-    """A block whose header commits to other bundles."""
-    return rlp.encode(block.copy(header=block.header.copy(extra_data=sidecar_root(bundles))))
+def resealed(block: Any, sidecar: Sidecar) -> bytes:
+    """A block whose header commits to another sidecar."""
+    return rlp.encode(block.copy(header=block.header.copy(extra_data=sidecar.root)))
 
 
-def rejected(
-    node: FullNode, block: bytes, bundles: tuple[Bundle, ...], block_hash: bytes | None = None
-) -> str:
+def rejected(node: FullNode, block: bytes, sidecar: Sidecar, block_hash: bytes | None = None) -> str:
     head = node.head.hash
     with pytest.raises(BlockRejected) as caught:
-        node.import_block(block, bundles, block_hash)
+        node.import_block(block, sidecar, block_hash)
     assert node.head.hash == head
     return caught.value.rule
 
 
 def test_import__builders_blocks__same_state() -> None:
-    block, bundles, block_hash = story().last
+    block, sidecar, block_hash = story().last
     fresh = story().node()
 
-    header = fresh.import_block(block, bundles, block_hash)
+    header = fresh.import_block(block, sidecar, block_hash)
 
-    assert len(bundles) == 2
+    assert len(sidecar.answers) == 2
     assert len(decoded(block).transactions) == 3
     assert header.hash == block_hash
-    assert header.extra_data == sidecar_root(bundles)
+    assert header.extra_data == sidecar.root
 
 
 def test_import__again_after_rejections__still_accepts() -> None:
-    block, bundles, block_hash = story().last
+    block, sidecar, block_hash = story().last
     fresh = story().node()
-    rejected(fresh, block, ())
-    rejected(fresh, resealed(decoded(block), bundles[::-1]), bundles[::-1])
-    assert fresh.import_block(block, bundles, block_hash).hash == block_hash
+    rejected(fresh, block, Sidecar())
+    swapped = Sidecar(sidecar.answers[::-1])
+    rejected(fresh, resealed(decoded(block), swapped), swapped)
+    assert fresh.import_block(block, sidecar, block_hash).hash == block_hash
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda bundles: (),
-        lambda bundles: bundles[:1],
-        lambda bundles: bundles[1:],
-        lambda bundles: bundles[::-1],
-        lambda bundles: (*bundles, bundles[0]),
-        lambda bundles: (bundles[0], bundles[0], bundles[1]),
+        lambda answers: (),
+        lambda answers: answers[:1],
+        lambda answers: answers[1:],
+        lambda answers: answers[::-1],
+        lambda answers: (*answers, answers[0]),
+        lambda answers: (answers[0], answers[0], answers[1]),
     ],
 )
-def test_import__other_sidecar__root_differs(
-    node: FullNode, change: Callable[..., tuple[Bundle, ...]]
-) -> None:
-    block, bundles, _ = story().last
-    assert rejected(node, block, change(bundles)) == "sidecar root"
+def test_import__other_sidecar__root_differs(node: FullNode, change: Callable[..., Answers]) -> None:
+    block, sidecar, _ = story().last
+    assert rejected(node, block, Sidecar(change(sidecar.answers))) == "sidecar root"
 
 
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        (lambda bundles: (), "sidecar order"),
-        (lambda bundles: bundles[:1], "sidecar order"),
-        (lambda bundles: bundles[1:], "sidecar order"),
-        (lambda bundles: bundles[::-1], "sidecar order"),
-        (lambda bundles: (*bundles, bundles[0]), "sidecar use"),
-        (lambda bundles: (bundles[0], bundles[0], bundles[1]), "sidecar order"),
-        (lambda bundles: bundles * 40, "sidecar size"),
+        (lambda answers: (), "sidecar order"),
+        (lambda answers: answers[:1], "sidecar order"),
+        (lambda answers: answers[1:], "sidecar order"),
+        (lambda answers: answers[::-1], "sidecar order"),
+        (lambda answers: (*answers, answers[0]), "sidecar use"),
+        (lambda answers: (answers[0], answers[0], answers[1]), "sidecar order"),
+        (lambda answers: answers * 40, "sidecar size"),
     ],
 )
 def test_import__other_sidecar_with_its_root__rejected(
-    node: FullNode, change: Callable[..., tuple[Bundle, ...]], rule: str
+    node: FullNode, change: Callable[..., Answers], rule: str
 ) -> None:
-    block, bundles, _ = story().last
-    changed = change(bundles)
+    block, sidecar, _ = story().last
+    changed = Sidecar(change(sidecar.answers))
     assert rejected(node, resealed(decoded(block), changed), changed) == rule
 
 
@@ -167,15 +171,86 @@ def _flip(value: bytes) -> bytes:
 def test_import__altered_bundle_with_its_root__evidence_does_not_hold(
     node: FullNode, change: Callable[[Bundle], Bundle], index: int
 ) -> None:
-    block, bundles, _ = story().last
-    changed = (*bundles[:index], change(bundles[index]), *bundles[index + 1 :])
+    block, sidecar, _ = story().last
+    answers = list(sidecar.answers)
+    answers[index] = Answer.of(change(answers[index].lead))
+    changed = Sidecar(tuple(answers))
     assert rejected(node, resealed(decoded(block), changed), changed) == "evidence"
 
 
 def test_import__proof_dropped__too_weak_for_the_call(node: FullNode) -> None:
-    block, bundles, _ = story().last
-    weak = (bundles[0], replace(bundles[1], proof=b""))
+    block, sidecar, _ = story().last
+    first, second = sidecar.answers
+    weak = Sidecar((first, Answer.of(replace(second.lead, proof=b""))))
     assert rejected(node, resealed(decoded(block), weak), weak) == "sidecar order"
+
+
+def said(bundle: Bundle, outputs: tuple[int, ...], name: str = "bob") -> Bundle:
+    """What the operator ``name`` says about a bundle's request."""
+    key = operator_key(name)
+    other = replace(bundle, outputs=outputs, operator=key.public_key.to_checksum_address(), proof=b"")
+    return other.signed(key, 31337, PRECOMPILE)
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs"), [("bob", (1,)), ("alice", (1,))], ids=["another operator", "the same operator"]
+)
+def test_import__dissent_of_bonded_operators__accepted(name: str, outputs: tuple[int, ...]) -> None:
+    block, sidecar, _ = story().last
+    lead = sidecar.answers[0].lead
+    told = Sidecar(sidecar.answers, (Dissent(lead, said(lead, outputs, name)),))
+    header = story().node().import_block(resealed(decoded(block), told), told)
+    assert header.extra_data == told.root != sidecar.root
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda lead: [Dissent(lead, said(lead, (1,), "mallory"))], "dissent"),  # not bonded
+        (lambda lead: [Dissent(lead, replace(said(lead, (1,)), outputs=(2,)))], "dissent"),
+        (lambda lead: [Dissent(lead, said(lead, (1,))), Dissent(said(lead, (1,)), lead)], "dissent"),
+        (lambda lead: [Dissent(lead, said(lead, (n,))) for n in range(65)], "sidecar size"),
+    ],
+)
+def test_import__dissent_that_does_not_hold__rejected(
+    node: FullNode, change: Callable[..., list[Dissent]], rule: str
+) -> None:
+    block, sidecar, _ = story().last
+    told = Sidecar(sidecar.answers, tuple(change(sidecar.answers[0].lead)))
+    assert rejected(node, resealed(decoded(block), told), told) == rule
+
+
+def test_import__dissent_about_another_blocks_request__rejected() -> None:
+    block, sidecar, _ = story().last
+    lead = sidecar.answers[0].lead
+    inputs = (7, 7)
+    request_id = precompile_request_id(31337, lead.model_id, tensor_hash(inputs))
+    asked = replace(lead, request_id=request_id, inputs=inputs)
+    told = Sidecar(sidecar.answers, (Dissent(said(asked, (1,)), said(asked, (2,))),))
+    assert rejected(story().node(), resealed(decoded(block), told), told) == "dissent"
+
+
+@pytest.mark.parametrize(
+    ("make", "holds"),
+    [
+        (lambda lead: Answer(lead.outputs, (lead, said(lead, lead.outputs))), True),
+        (lambda lead: Answer(lead.outputs, (lead, said(lead, (1,)))), False),
+        (lambda lead: Answer((1,), (lead, said(lead, lead.outputs))), False),
+        (lambda lead: Answer((1,), (lead,)), False),
+        (lambda lead: Answer(lead.outputs, (lead, lead)), False),
+        (lambda lead: Answer(lead.outputs, (lead, said(lead, lead.outputs, "mallory"))), False),
+        (lambda lead: Answer(lead.outputs, (lead, *[said(lead, lead.outputs)] * 3)), False),
+    ],
+)
+def test_check_answer__quorum__agreed_or_refused(make: Callable[[Bundle], Answer], *, holds: bool) -> None:
+    lead = story().last[1].answers[0].lead
+    checker = EvidenceChecker(31337, story().fork.config.quorum)
+    state = story().fork.chain.state()
+    if holds:
+        assert checker.check_answer(make(lead), state) is Assurance.AGREED
+    else:
+        with pytest.raises(EvidenceError):
+            checker.check_answer(make(lead), state)
 
 
 HEADER_FIELDS = list(ForetellVM.get_block_class()._meta.fields[0][1]._meta.field_names)
@@ -183,46 +258,46 @@ HEADER_FIELDS = list(ForetellVM.get_block_class()._meta.fields[0][1]._meta.field
 
 @pytest.mark.parametrize("name", [name for name in HEADER_FIELDS if name != "timestamp"])
 def test_import__changed_header_field__rejected(node: FullNode, name: str) -> None:
-    encoded, bundles, _ = story().last
+    encoded, sidecar, _ = story().last
     block = decoded(encoded)
     value = getattr(block.header, name)
     other = _flip(value) if isinstance(value, bytes) else value + 1
-    assert rejected(node, rlp.encode(block.copy(header=block.header.copy(**{name: other}))), bundles)
+    assert rejected(node, rlp.encode(block.copy(header=block.header.copy(**{name: other}))), sidecar)
 
 
 @pytest.mark.parametrize("shift", [-(10**6), 1])
 def test_import__changed_time__rejected(node: FullNode, shift: int) -> None:
-    encoded, bundles, block_hash = story().last
+    encoded, sidecar, block_hash = story().last
     block = decoded(encoded)
     changed = rlp.encode(block.copy(header=block.header.copy(timestamp=block.header.timestamp + shift)))
-    assert rejected(node, changed, bundles, block_hash) == "block hash"
+    assert rejected(node, changed, sidecar, block_hash) == "block hash"
 
 
 @pytest.mark.parametrize(
     "change", [lambda txs: txs[1:], lambda txs: txs[::-1], lambda txs: (*txs, txs[0]), lambda txs: ()]
 )
 def test_import__other_transactions__rejected(node: FullNode, change: Callable[..., Any]) -> None:
-    encoded, bundles, _ = story().last
+    encoded, sidecar, _ = story().last
     block = decoded(encoded)
-    assert rejected(node, rlp.encode(block.copy(transactions=change(block.transactions))), bundles)
+    assert rejected(node, rlp.encode(block.copy(transactions=change(block.transactions))), sidecar)
 
 
 def test_import__signatures_of_nobody__rejected(node: FullNode) -> None:
-    encoded, bundles, _ = story().last
+    encoded, sidecar, _ = story().last
     # Half of all numbers are no coordinate of a point: nothing recovers, and py-evm raises its own error.
     r = decoded(encoded).transactions[0].r.to_bytes(32, "big")
     assert encoded.count(r) == 1
     for flip in range(1, 17):
-        rejected(node, encoded.replace(r, r[:-1] + bytes([r[-1] ^ flip])), bundles)
+        rejected(node, encoded.replace(r, r[:-1] + bytes([r[-1] ^ flip])), sidecar)
 
 
 @given(st.data())
 def test_import__any_changed_byte__rejected(data: st.DataObject) -> None:
-    encoded, bundles, block_hash = story().last
+    encoded, sidecar, block_hash = story().last
     position = data.draw(st.integers(0, len(encoded) - 1))
     flip = data.draw(st.integers(1, 255))
     changed = encoded[:position] + bytes([encoded[position] ^ flip]) + encoded[position + 1 :]
-    rejected(_shared_node(), changed, bundles, block_hash)
+    rejected(_shared_node(), changed, sidecar, block_hash)
 
 
 _NODES: list[FullNode] = []
@@ -235,7 +310,7 @@ def _shared_node() -> FullNode:
 
 
 def test_import__garbage__rejected(node: FullNode) -> None:
-    assert rejected(node, b"\1\2\3", ()) == "encoding"
+    assert rejected(node, b"\1\2\3", Sidecar()) == "encoding"
 
 
 def test_node__without_genesis_time__refused() -> None:
@@ -249,19 +324,17 @@ def test_node__without_model_runtimes__imports(tmp_path: Any) -> None:
 
     blocks = [*story().before, story().last]
     file = tmp_path / "blocks.json"
-    file.write_text(
-        json.dumps([[block.hex(), [each.to_json() for each in bundles]] for block, bundles, _ in blocks])
-    )
+    file.write_text(json.dumps([[block.hex(), sidecar.to_json()] for block, sidecar, _ in blocks]))
     program = """
 import json, sys
 for name in ("ezkl", "onnx", "onnxruntime", "torch", "numpy", "foretell_relayer"):
     sys.modules[name] = None
 from foretell_evm.config import ChainConfig
 from foretell_evm.full_node import FullNode
-from foretell_spec.bundle import Bundle
+from foretell_spec.sidecar import Sidecar
 node = FullNode(ChainConfig(genesis_time=int(sys.argv[2])))
-for block, bundles in json.load(open(sys.argv[1])):
-    header = node.import_block(bytes.fromhex(block), [Bundle.from_json(each) for each in bundles])
+for block, sidecar in json.load(open(sys.argv[1])):
+    header = node.import_block(bytes.fromhex(block), Sidecar.from_json(sidecar))
 print(header.hash.hex())
 """
     arguments = [sys.executable, "-c", program, str(file), str(GENESIS_TIME)]

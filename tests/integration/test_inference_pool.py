@@ -90,22 +90,22 @@ def test_ask__first_drawn_is_asked_alone(fork: Fork) -> None:
 def test_ask__first_drawn_fails_or_is_slow_or_lies__second_answers(fork: Fork, script) -> None:
     _, second = first_and_second(fork, first=script, second={})
     fork.settle(fork.send_ask())
-    (bundle,) = fork.chain.head.sidecar
+    (bundle,) = fork.chain.head.sidecar.answers[0].bundles
     assert bundle.operator == second.address
 
 
 def test_ask__late_different_answer__kept_as_evidence_and_only_a_proof_counts_then(fork: Fork) -> None:
     liar, honest = first_and_second(fork, first={"answers": wrong, "delay": 0.8, "proof": b""}, second={})
     fork.settle(fork.send_ask())
-    fork.until(lambda: bool(fork.chain.pool.disagreements))
+    fork.until(lambda: bool(fork.chain.pool.dissents()))
 
-    (found,) = fork.chain.pool.disagreements
+    (found,) = fork.chain.pool.dissents()
     assert {found.first.operator, found.second.operator} == {liar.address, honest.address}
     assert found.first.outputs != found.second.outputs
-    assert len(fork.chain.rpc("foretell_pool")["disagreements"]) == 1
+    assert len(fork.chain.rpc("foretell_pool")["dissents"]) == 1
 
     fork.settle(fork.send_ask(assurance=1))
-    (bundle,) = fork.chain.head.sidecar
+    (bundle,) = fork.chain.head.sidecar.answers[0].bundles
     assert bundle.proof == PROOF
     assert bundle.operator == honest.address
 
@@ -113,7 +113,7 @@ def test_ask__late_different_answer__kept_as_evidence_and_only_a_proof_counts_th
 def test_ask__disagreement_that_nobody_proves__undetermined(fork: Fork) -> None:
     first_and_second(fork, first={"answers": wrong, "delay": 0.8, "proof": b""}, second={"proof": b""})
     fork.settle(fork.send_ask())
-    fork.until(lambda: bool(fork.chain.pool.disagreements))
+    fork.until(lambda: bool(fork.chain.pool.dissents()))
     assert refused(fork, fork.send_ask(assurance=1)) is Reason.UNDETERMINED
 
 
@@ -184,7 +184,7 @@ def test_build__more_bundles_than_a_block_may_have__spread_over_blocks() -> None
         fork.until(lambda: all(fork.why(each)["status"] == "ready" for each in sent))
         fork.chain.mine(3)
         blocks = fork.chain.history.blocks(fork.chain.head.number - 2, fork.chain.head.number)
-        assert [len(record.sidecar) for record in blocks] == [2, 2, 1]
+        assert [len(record.sidecar.answers) for record in blocks] == [2, 2, 1]
         assert all(fork.why(each)["status"] == "included" for each in sent)
     finally:
         fork.close()

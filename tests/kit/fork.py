@@ -26,6 +26,7 @@ from foretell_spec.bundle import Bundle
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
+from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import WAD, quantise
 from tests.kit.compiled import compiled
 
@@ -206,12 +207,12 @@ class Fork:
         """The one correct output in WAD."""
         return (sum(quantise(inputs, SCALE)) * (WAD >> SCALE),)
 
-    def sidecar(self, number: int | str = "latest") -> tuple[bytes, tuple[Bundle, ...], bytes]:
-        """What a full node gets: block, bundles, hash."""
+    def sidecar(self, number: int | str = "latest") -> tuple[bytes, Sidecar, bytes]:
+        """What a full node gets: block, sidecar, hash."""
         block = number if isinstance(number, str) else hex(number)
         answer = self.chain.rpc("foretell_sidecar", [block])
-        bundles = tuple(Bundle.from_json(each) for each in answer["bundles"])
-        return bytes.fromhex(answer["block"][2:]), bundles, bytes.fromhex(answer["blockHash"][2:])
+        sidecar = Sidecar.from_json(answer)
+        return bytes.fromhex(answer["block"][2:]), sidecar, bytes.fromhex(answer["blockHash"][2:])
 
 
 def address_of(number: int) -> str:

@@ -71,10 +71,7 @@ def pool(chain: ForetellChain) -> Json:
         ],
         "requests": [_job_json(job) for job in chain.pool.pending],
         "operators": list(chain.pool.operators),
-        "disagreements": [
-            {"first": each.first.to_json(), "second": each.second.to_json()}
-            for each in chain.pool.disagreements
-        ],
+        "dissents": [dissent.to_json() for dissent in chain.pool.dissents()],
     }
 
 
@@ -96,12 +93,12 @@ def receipt(chain: ForetellChain, receipt_id: Any, block: Any = "latest") -> Jso
 
 
 def sidecar(chain: ForetellChain, block: Any = "latest") -> Json:
-    """What a full node needs to import a block: its RLP, its hash and the bundles that it used."""
+    """What a full node needs to import a block: RLP, hash, answers used and dissents known."""
     record = require_block(chain, block)
     return {
         "blockNumber": quantity(record.number),
         "blockHash": data(record.block.hash),
         "root": data(record.header.extra_data),
-        "bundles": [bundle.to_json() for bundle in record.sidecar],
+        **record.sidecar.to_json(),
         "block": data(rlp.encode(record.block)),
     }

@@ -3,12 +3,13 @@
 import pytest
 
 from foretell_spec import abi, gas
-from foretell_spec.bundle import Bundle, recover_signer, sidecar_root
+from foretell_spec.bundle import Bundle, recover_signer
 from foretell_spec.divergence import DeterminismClass, judge
 from foretell_spec.errors import CalldataError, SignatureError, TensorError
 from foretell_spec.manifest import MANIFEST_WORDS, Manifest
 from foretell_spec.reasons import Reason, reason_of
 from foretell_spec.request import settlement_request_id
+from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import dequantise, from_felt, quantise, tensor_hash, to_felt
 from scripts.build_vectors import main as build_vectors
 from tests.kit.vectors import cases, raw, vectors
@@ -96,13 +97,14 @@ def test_settlement_request_id(row):
     assert made == raw(row["request_id"])
 
 
-def test_sidecar_root():
-    by_hash = {row["hash"]: Bundle.from_json(row) for row in vectors("bundle", "bundle")}
-    roots = set()
-    for row in vectors("bundle", "sidecar"):
-        assert sidecar_root([by_hash[h] for h in row["hashes"]]) == raw(row["root"])
-        roots.add(row["root"])
-    assert len(roots) == 4  # nothing, one, two, two swapped: all differ
+@rows("bundle", "sidecar")
+def test_sidecar_root(row):
+    assert Sidecar.from_json(row).root == raw(row["root"])
+
+
+def test_sidecar_root__of_different_sidecars__differs():
+    rows = vectors("bundle", "sidecar")
+    assert len({row["root"] for row in rows}) == len(rows) > 1
 
 
 @rows("bundle", "recover_fail")
