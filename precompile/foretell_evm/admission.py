@@ -172,6 +172,13 @@ class Admission:
         self._core.mempool.evict(entry.transaction.hash, eviction)
         self._core.announce()
 
+    def drop(self, transaction_hash: bytes) -> bool:
+        """Drop a pending transaction; ``False`` where there is none. The caller holds the lock."""
+        entry = self._core.mempool.get(transaction_hash)
+        if entry is not None:
+            self._evict(entry, Eviction(None, "dropped by a development method"))
+        return entry is not None
+
     def take_back(self, built: BuiltBlock) -> None:
         """Look after the ready transactions that a new block could not take. The caller holds the lock."""
         mempool = self._core.mempool

@@ -49,8 +49,11 @@ class BlockBuilder:
         self._needing: dict[bytes, InferenceJob] = {}
         self._invalid: dict[bytes, str] = {}
 
-    def build(self, candidates: Iterable[SignedTransactionAPI]) -> BuiltBlock:
-        """Execute the candidates in order and seal the block. Behind one left out, its sender's are too."""
+    def build(self, candidates: Iterable[SignedTransactionAPI], *, keep: bool = True) -> BuiltBlock:
+        """Execute the candidates in order and seal the block. Behind one left out, its sender's are too.
+
+        ``keep``: store it as a block of the chain.
+        """
         self._vm.block_preprocessing(self._vm.get_block())
         stopped: set[bytes] = set()
         with resolving(self._resolution):
@@ -61,7 +64,7 @@ class BlockBuilder:
                     stopped.add(transaction.sender)
                 if self._header.gas_limit - self._header.gas_used < _LEAST_TRANSACTION_GAS:
                     break
-        return BuiltBlock(self._seal(), tuple(self._computations), self._needing, self._invalid)
+        return BuiltBlock(self._seal(keep), tuple(self._computations), self._needing, self._invalid)
 
     def _add(self, transaction: SignedTransactionAPI) -> bool:
         if transaction.gas > self._header.gas_limit - self._header.gas_used:
@@ -102,14 +105,15 @@ class BlockBuilder:
         requests = list(dict.fromkeys(answer.request_id for answer in answers))
         return Sidecar(answers, self._source.dissents(requests)[: self._max_bundles])
 
-    def _seal(self) -> BlockRecord:
+    def _seal(self, keep: bool) -> BlockRecord:
         sidecar = self._sidecar()
         filled = self._vm.set_block_transactions_and_withdrawals(
             self._vm.get_block(), self._header, self._transactions, self._receipts
         )
         processed = self._vm.block_postprocessing(filled)
         block = self._vm.mine_block(processed, extra_data=sidecar.root).block
-        self._chain.chaindb.persist_block(block)
+        if keep:
+            self._chain.chaindb.persist_block(block)
         return BlockRecord(
             block=block,
             receipts=tuple(self._receipts),

@@ -24,6 +24,7 @@ from foretell_evm.config import ChainConfig, Mining
 from foretell_evm.core import ChainCore
 from foretell_evm.genesis import create_chain
 from foretell_evm.history import History, Inclusion
+from foretell_evm.impersonation import Impersonation
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.mempool import Mempool
 from foretell_evm.miner import Miner
@@ -198,6 +199,10 @@ class ForetellChain:
         """When blocks are made."""
         return self._miner.mode
 
+    def pending_record(self) -> BlockRecord:
+        """The block that would be made now, with what is ready; it is in no history."""
+        return self._miner.pending()
+
     def mine(self, count: int = 1, interval: int = 0) -> BlockRecord:
         """Make blocks now, whatever is ready in the first; ``interval`` seconds apart where it is not 0."""
         return self._miner.mine(count, interval)
@@ -235,6 +240,26 @@ class ForetellChain:
             change(state)
             state.persist()
             self.history.replace_head(replace(head, state_root=state.state_root))
+
+    def set_interval_of_timestamps(self, seconds: int | None) -> None:
+        """Let each block be so many seconds after its parent; ``None``: as the clock says."""
+        with self.lock:
+            self._core.clock.interval = seconds
+
+    def set_next_base_fee(self, wei: int) -> None:
+        """Base fee of the next block. No full node can import it."""
+        with self.lock:
+            self._core.next_base_fee = wei
+
+    @property
+    def impersonation(self) -> Impersonation:
+        """Whose transactions are taken unsigned; use it under :attr:`lock`."""
+        return self._core.impersonation
+
+    def drop(self, transaction_hash: bytes) -> bool:
+        """Drop a pending transaction; ``False`` where there is none."""
+        with self.lock:
+            return self._admission.drop(transaction_hash)
 
     def snapshot(self) -> int:
         """Remember the chain and the mempool; the snapshot's number."""

@@ -14,6 +14,7 @@ from foretell_evm.errors import RpcError
 from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.execution import Executor
 from foretell_evm.history import History
+from foretell_evm.impersonation import Impersonation
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.mempool import Mempool
 from foretell_evm.resolution import Source
@@ -30,12 +31,16 @@ class Clock:
     def __init__(self) -> None:
         self.offset = 0
         """Seconds that the chain is ahead of the machine."""
+        self.interval: int | None = None
+        """Seconds between blocks, whatever the machine's clock says; ``None``: as long as it takes."""
         self._next: int | None = None
 
     def next_time(self, head: BlockHeaderAPI) -> int:
         """Timestamp that a child of ``head`` would have now."""
         if self._next is not None:
             return self._next
+        if self.interval is not None:
+            return int(head.timestamp) + self.interval
         return int(max(head.timestamp + 1, int(time.time()) + self.offset))
 
     def set_next(self, timestamp: int, head: BlockHeaderAPI) -> None:
@@ -79,6 +84,9 @@ class ChainCore:
         """How often ``changed`` was notified."""
         self.closed = threading.Event()
         self.clock = Clock()
+        self.next_base_fee: int | None = None
+        """Base fee of the next block alone, where a development method has set it."""
+        self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
         self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
         block = ForetellVM.get_block_class()(genesis, transactions=[], uncles=[], withdrawals=[])
@@ -110,8 +118,9 @@ class ChainCore:
     def pending_header(self) -> BlockHeaderAPI:
         """The header that the next block would start from now."""
         with self.lock:
-            header = self.head.header
-            return next_header(header, self.clock.next_time(header), self.config.coinbase)
+            head = self.head.header
+            header = next_header(head, self.clock.next_time(head), self.config.coinbase)
+            return header if self.next_base_fee is None else header.copy(base_fee_per_gas=self.next_base_fee)
 
     def state(self, record: BlockRecord | None = None) -> StateAPI:
         """A throw-away state after a block; after the head where none is given."""

@@ -82,14 +82,21 @@ class Miner:
         ready = core.mempool.ready(state.get_nonce, base_fee)
         return [transaction for transaction in ready if transaction.max_fee_per_gas >= base_fee]
 
+    def pending(self) -> BlockRecord:
+        """The block that would be made now; it is not kept."""
+        with self._core.lock:
+            return self._builder().build(self._candidates(), keep=False).record
+
+    def _builder(self) -> BlockBuilder:
+        core = self._core
+        parent, limit = core.head, core.config.limits.bundles_per_block
+        return BlockBuilder(core.chain, core.pending_header(), parent.state_root, core.source(parent), limit)
+
     def _build(self) -> BuiltBlock:
         core = self._core
-        parent, header = core.head, core.pending_header()
-        builder = BlockBuilder(
-            core.chain, header, parent.state_root, core.source(parent), core.config.limits.bundles_per_block
-        )
-        built = builder.build(self._candidates())
+        built = self._builder().build(self._candidates())
         core.clock.used()
+        core.next_base_fee = None
         for transaction in built.record.block.transactions:
             core.mempool.remove(transaction.hash)
         core.history.append(built.record, built.computations)

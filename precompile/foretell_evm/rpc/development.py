@@ -1,11 +1,19 @@
-"""JSON-RPC methods of development chains: time, mining, snapshots, balances."""
+"""JSON-RPC methods of development chains: time, mining, snapshots, state, impersonation."""
 
 from typing import Any
 
 from foretell_evm.chain import ForetellChain
-from foretell_evm.config import Mining
+from foretell_evm.config import GWEI, Mining
 from foretell_evm.errors import RpcError
-from foretell_evm.rpc.codec import INVALID_PARAMS, parse_address, parse_data, parse_quantity, quantity
+from foretell_evm.rpc.codec import (
+    INVALID_PARAMS,
+    Json,
+    data,
+    parse_address,
+    parse_data,
+    parse_quantity,
+    quantity,
+)
 
 MAX_BLOCKS_AT_ONCE = 100_000
 
@@ -97,3 +105,78 @@ def set_storage_at(chain: ForetellChain, address: Any, slot: Any, value: Any) ->
     stored = int.from_bytes(parse_data(value, "value"), "big")
     chain.set_state(lambda state: state.set_storage(account, position, stored))
     return True
+
+
+def set_time(chain: ForetellChain, timestamp: Any) -> str:
+    """``evm_setTime``: the clock goes on from there; how far ahead of the machine it is then, in seconds."""
+    chain.set_next_timestamp(parse_quantity(timestamp, "timestamp"))
+    return increase_time(chain, 0)
+
+
+def set_timestamp_interval(chain: ForetellChain, seconds: Any) -> None:
+    """``anvil_setBlockTimestampInterval``"""
+    chain.set_interval_of_timestamps(max(1, parse_quantity(seconds, "seconds")))
+
+
+def remove_timestamp_interval(chain: ForetellChain) -> bool:
+    """``anvil_removeBlockTimestampInterval``"""
+    chain.set_interval_of_timestamps(None)
+    return True
+
+
+def set_next_base_fee(chain: ForetellChain, wei: Any) -> None:
+    """``anvil_setNextBlockBaseFeePerGas``"""
+    fee = parse_quantity(wei, "base fee")
+    if fee >= 2**64:
+        raise RpcError(INVALID_PARAMS, f"base fee: {fee} is too large")
+    chain.set_next_base_fee(fee)
+
+
+def impersonate(chain: ForetellChain, address: Any) -> None:
+    """``anvil_impersonateAccount``"""
+    with chain.lock:
+        chain.impersonation.start(parse_address(address))
+
+
+def stop_impersonating(chain: ForetellChain, address: Any) -> None:
+    """``anvil_stopImpersonatingAccount``"""
+    with chain.lock:
+        chain.impersonation.stop(parse_address(address))
+
+
+def impersonate_everybody(chain: ForetellChain, enabled: Any) -> None:
+    """``anvil_autoImpersonateAccount``"""
+    with chain.lock:
+        chain.impersonation.everybody = bool(enabled)
+
+
+def drop_transaction(chain: ForetellChain, transaction_hash: Any) -> str | None:
+    """``anvil_dropTransaction``: the hash, or nothing where no such transaction is pending."""
+    wanted = parse_data(transaction_hash, "hash", 32)
+    return data(wanted) if chain.drop(wanted) else None
+
+
+def drop_all_transactions(chain: ForetellChain) -> None:
+    """``anvil_dropAllTransactions``"""
+    with chain.lock:
+        for entry in chain.mempool:
+            chain.drop(entry.transaction.hash)
+
+
+def node_info(chain: ForetellChain) -> Json:
+    """``anvil_nodeInfo``"""
+    header, pending = chain.head.header, chain.pending_header()
+    return {
+        "currentBlockNumber": quantity(chain.head.number),
+        "currentBlockTimestamp": int(header.timestamp),
+        "currentBlockHash": data(chain.head.block.hash),
+        "hardFork": "prague",
+        "transactionOrder": "fees",
+        "environment": {
+            "baseFee": quantity(pending.base_fee_per_gas or 0),
+            "chainId": chain.config.chain_id,
+            "gasLimit": quantity(header.gas_limit),
+            "gasPrice": quantity((pending.base_fee_per_gas or 0) + GWEI),
+        },
+        "forkConfig": {"forkUrl": None, "forkBlockNumber": None, "forkRetryBackoff": None},
+    }

@@ -8,7 +8,7 @@ import structlog
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import EvmError, RpcError
-from foretell_evm.rpc import access_lists, development, inference, proofs, reads, sends
+from foretell_evm.rpc import access_lists, development, inference, proofs, reads, sends, txpool
 from foretell_evm.rpc.codec import INVALID_PARAMS, Json
 from foretell_evm.rpc.filters import Filters
 from foretell_evm.rpc.trace import methods as trace
@@ -21,6 +21,13 @@ SERVER_ERROR: Final = -32000
 
 log = structlog.get_logger(__name__)
 Method = Callable[..., Any]
+
+
+def _under_both_names(methods: Mapping[str, Method]) -> dict[str, Method]:
+    """Development methods as anvil names them and as hardhat does."""
+    prefixes = ("anvil_", "hardhat_")
+    return {prefix + name: method for prefix in prefixes for name, method in methods.items()}
+
 
 METHODS: Final[dict[str, Method]] = {
     "web3_clientVersion": reads.client_version,
@@ -72,12 +79,43 @@ METHODS: Final[dict[str, Method]] = {
     "evm_setNextBlockTimestamp": development.set_next_block_timestamp,
     "evm_setAutomine": development.set_automine,
     "evm_setIntervalMining": development.set_interval_mining,
-    "anvil_mine": development.mine_many,
-    "anvil_getAutomine": development.get_automine,
-    "anvil_setBalance": development.set_balance,
-    "anvil_setNonce": development.set_nonce,
-    "anvil_setCode": development.set_code,
-    "anvil_setStorageAt": development.set_storage_at,
+    "evm_setTime": development.set_time,
+    "eth_sendUnsignedTransaction": sends.send_unsigned_transaction,
+    "eth_signTransaction": sends.sign_transaction,
+    "eth_signTypedData": sends.sign_typed_data,
+    "eth_signTypedData_v4": sends.sign_typed_data,
+    "personal_sign": sends.personal_sign,
+    "eth_getRawTransactionByHash": reads.get_raw_transaction,
+    "txpool_status": txpool.status,
+    "txpool_content": txpool.content,
+    "txpool_inspect": txpool.inspect,
+    **_under_both_names(
+        {
+            "mine": development.mine_many,
+            "getAutomine": development.get_automine,
+            "setBalance": development.set_balance,
+            "setNonce": development.set_nonce,
+            "setCode": development.set_code,
+            "setStorageAt": development.set_storage_at,
+            "impersonateAccount": development.impersonate,
+            "stopImpersonatingAccount": development.stop_impersonating,
+            "autoImpersonateAccount": development.impersonate_everybody,
+            "dropTransaction": development.drop_transaction,
+            "dropAllTransactions": development.drop_all_transactions,
+            "setNextBlockBaseFeePerGas": development.set_next_base_fee,
+            "setBlockTimestampInterval": development.set_timestamp_interval,
+            "removeBlockTimestampInterval": development.remove_timestamp_interval,
+            "nodeInfo": development.node_info,
+            # anvil has these under its own prefix too
+            "snapshot": development.snapshot,
+            "revert": development.revert,
+            "increaseTime": development.increase_time,
+            "setTime": development.set_time,
+            "setNextBlockTimestamp": development.set_next_block_timestamp,
+            "setAutomine": development.set_automine,
+            "setIntervalMining": development.set_interval_mining,
+        }
+    ),
     "foretell_why": inference.why,
     "foretell_pool": inference.pool,
     "foretell_receipt": inference.receipt,

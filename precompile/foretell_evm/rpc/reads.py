@@ -139,6 +139,17 @@ def get_transaction_by_hash(chain: ForetellChain, transaction_hash: Any) -> Json
     return None if entry is None else transaction_json(entry.transaction, None)
 
 
+def get_raw_transaction(chain: ForetellChain, transaction_hash: Any) -> str | None:
+    """``eth_getRawTransactionByHash``: a transaction in a block or in the mempool, as it was sent."""
+    wanted = parse_data(transaction_hash, "hash", 32)
+    found = chain.history.inclusion(wanted)
+    if found is not None:
+        return data(found.record.block.transactions[found.index].encode())
+    with chain.lock:
+        entry = chain.mempool.get(wanted)
+    return None if entry is None else data(entry.transaction.encode())
+
+
 def get_transaction_by_block(chain: ForetellChain, number: Any, index: Any) -> Json | None:
     """A transaction by place."""
     record, position = find_block(chain, number), parse_quantity(index, "index")

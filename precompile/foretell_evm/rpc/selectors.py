@@ -22,11 +22,13 @@ MAX_TOPICS: Final = 4
 
 
 def find_block(chain: ForetellChain, selector: Any) -> BlockRecord | None:
-    """The block of a number, tag or EIP-1898 object, or ``None``. ``pending`` is the head here."""
+    """The block of a number, tag or EIP-1898 object, or ``None``; for ``pending``, the one in the making."""
     if isinstance(selector, dict):
         if "blockHash" in selector:
             return chain.history.block_by_hash(parse_data(selector["blockHash"], "blockHash", 32))
         selector = selector.get("blockNumber", "latest")
+    if selector == "pending":
+        return chain.pending_record()
     if selector is None or selector in _HEAD_TAGS:
         return chain.head
     number = 0 if selector == "earliest" else parse_quantity(selector, "block")

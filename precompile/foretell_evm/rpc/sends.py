@@ -7,10 +7,12 @@ from eth.abc import SignedTransactionAPI
 from eth_keys.datatypes import PrivateKey
 from eth_typing import Address
 from eth_utils import to_canonical_address
+from pydantic_core import from_json
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import RpcError
 from foretell_evm.execution import AccessList, Call, require_success
+from foretell_evm.impersonation import ImpersonatedTransaction
 from foretell_evm.overrides import NO_OVERRIDES, Overrides
 from foretell_evm.rpc.codec import (
     INVALID_PARAMS,
@@ -92,54 +94,82 @@ def send_raw_transaction(chain: ForetellChain, raw: Any) -> str:
 
 
 def send_transaction(chain: ForetellChain, message: Any) -> str:
-    """``eth_sendTransaction`` of a development account; what is not given is filled in."""
+    """``eth_sendTransaction`` of a development account, or of an impersonated one."""
     fields = parse_fields(message, "transaction")
     sender = parse_address(fields.get("from"), "from")
-    key = _key_of(chain, sender)
     with chain.lock:
-        transaction = _sign(chain, fields, sender, key)
+        key = _find_key(chain, sender)
+        if key is None and not chain.impersonation.covers(sender):
+            raise RpcError(
+                INVALID_PARAMS,
+                f"from: {data(sender)} is no account of this node; anvil_impersonateAccount takes any",
+            )
+        transaction = _fill(chain, fields, sender, key)
     return data(chain.send(transaction))
 
 
-def _key_of(chain: ForetellChain, sender: Address) -> PrivateKey:
+def send_unsigned_transaction(chain: ForetellChain, message: Any) -> str:
+    """``eth_sendUnsignedTransaction``: of any account, without its signature."""
+    fields = parse_fields(message, "transaction")
+    with chain.lock:
+        transaction = _fill(chain, fields, parse_address(fields.get("from"), "from"), None)
+    return data(chain.send(transaction))
+
+
+def sign_transaction(chain: ForetellChain, message: Any) -> str:
+    """``eth_signTransaction``: the raw transaction."""
+    fields = parse_fields(message, "transaction")
+    sender = parse_address(fields.get("from"), "from")
+    with chain.lock:
+        return data(_fill(chain, fields, sender, _key_of(chain, sender)).encode())
+
+
+def _find_key(chain: ForetellChain, sender: Address) -> PrivateKey | None:
     for account in chain.accounts:
         if to_canonical_address(account.address) == sender:
             return account.key
-    raise RpcError(INVALID_PARAMS, f"from: {data(sender)} is no account of this node")
+    return None
 
 
-def _sign(
-    chain: ForetellChain, fields: Mapping[str, Any], sender: Address, key: PrivateKey
+def _key_of(chain: ForetellChain, sender: Address) -> PrivateKey:
+    key = _find_key(chain, sender)
+    if key is None:
+        raise RpcError(INVALID_PARAMS, f"from: {data(sender)} is no account of this node")
+    return key
+
+
+def _fill(
+    chain: ForetellChain, fields: Mapping[str, Any], sender: Address, key: PrivateKey | None
 ) -> SignedTransactionAPI:
-    given_nonce = fields.get("nonce")
-    nonce = chain.next_nonce(sender) if given_nonce is None else parse_quantity(given_nonce, "nonce")
-    given_gas = fields.get("gas")
+    """The transaction with what is not given filled in, signed; impersonated where there is no key."""
+    given_nonce, given_gas = fields.get("nonce"), fields.get("gas")
     message: dict[str, Any] = {
-        "nonce": nonce,
+        "nonce": chain.next_nonce(sender) if given_nonce is None else parse_quantity(given_nonce, "nonce"),
         "gas": chain.calls.estimate_gas(parse_call(chain, fields))
         if given_gas is None
-        else parse_quantity(given_gas),
+        else parse_quantity(given_gas, "gas"),
         "to": parse_to(fields),
         "value": parse_quantity(fields.get("value") or 0, "value"),
         "data": parse_input(fields),
     }
     builder: Any = ForetellVM.get_transaction_builder()
-    if fields.get("gasPrice") is not None and not fields.get("accessList"):
+    if key is not None and fields.get("gasPrice") is not None and not fields.get("accessList"):
         price = parse_quantity(fields["gasPrice"], "gasPrice")
         legacy = builder.create_unsigned_transaction(gas_price=price, **message)
         signed = legacy.as_signed_transaction(key, chain_id=chain.config.chain_id)
-    else:
-        tip, fee = _fees(chain, fields)
-        unsigned = builder.new_unsigned_dynamic_fee_transaction(
-            chain_id=chain.config.chain_id,
-            max_priority_fee_per_gas=tip,
-            max_fee_per_gas=fee,
-            access_list=parse_access_list(fields),
-            **message,
-        )
-        signed = unsigned.as_signed_transaction(key)
+        return chain.decode_transaction(signed.encode())
+    tip, fee = _fees(chain, fields)
+    unsigned = builder.new_unsigned_dynamic_fee_transaction(
+        chain_id=chain.config.chain_id,
+        max_priority_fee_per_gas=tip,
+        max_fee_per_gas=fee,
+        access_list=parse_access_list(fields),
+        **message,
+    )
+    if key is None:
+        return ImpersonatedTransaction(sender, unsigned)
     # py-evm signs into an older fork's class; blocks hold this fork's.
-    return chain.decode_transaction(signed.encode())
+    return chain.decode_transaction(unsigned.as_signed_transaction(key).encode())
 
 
 def _fees(chain: ForetellChain, fields: Mapping[str, Any]) -> tuple[int, int]:
@@ -180,4 +210,23 @@ def sign(chain: ForetellChain, address: Any, message: Any) -> str:
 
     key = _key_of(chain, parse_address(address))
     signed = Account.sign_message(encode_defunct(parse_data(message)), key.to_bytes())
+    return data(signed.signature)
+
+
+def personal_sign(chain: ForetellChain, message: Any, address: Any, password: Any = None) -> str:
+    """``personal_sign``: ``eth_sign`` with its arguments the other way round; keys have no passwords here."""
+    del password
+    return sign(chain, address, message)
+
+
+def sign_typed_data(chain: ForetellChain, address: Any, message: Any) -> str:
+    """``eth_signTypedData_v4``: a development account's EIP-712 signature; an object, or its JSON text."""
+    from eth_account import Account
+
+    key = _key_of(chain, parse_address(address))
+    try:
+        value = from_json(message) if isinstance(message, str) else message
+        signed = Account.sign_typed_data(key.to_bytes(), full_message=dict(value))
+    except Exception as error:  # noqa: BLE001 - eth-account raises many classes for malformed typed data
+        raise RpcError(INVALID_PARAMS, f"not EIP-712 typed data: {error}") from None
     return data(signed.signature)

@@ -1,0 +1,54 @@
+"""Transactions that a development chain takes unsigned (``anvil_impersonateAccount``)."""
+
+from typing import Any, Final
+
+from eth.vm.forks.prague.transactions import PragueTypedTransaction
+from eth_typing import Address
+
+from foretell_evm.vm import ForetellVM
+
+DYNAMIC_FEE_TYPE: Final = 2
+
+
+class ImpersonatedTransaction(PragueTypedTransaction):
+    """A transaction in whose signature ``r`` is the sender and ``s`` is 1.
+
+    It is valid in the memory of the node that made it alone: whoever reads it from a block's RLP recovers
+    another sender, so no full node imports the block.
+    """
+
+    def __init__(self, sender: Address, unsigned: Any) -> None:
+        builder: Any = ForetellVM.get_transaction_builder()
+        fields = {name: getattr(unsigned, name) for name in unsigned._meta.field_names}
+        forged = builder.new_dynamic_fee_transaction(
+            **fields, y_parity=0, r=int.from_bytes(sender, "big"), s=1
+        )
+        super().__init__(DYNAMIC_FEE_TYPE, forged._inner)
+        self._impersonated = sender
+
+    def get_sender(self) -> Address:
+        """Whom the node pretends to be."""
+        return self._impersonated
+
+    def check_signature_validity(self) -> None:
+        """There is none to check."""
+
+
+class Impersonation:
+    """Whose transactions a chain takes unsigned. Guarded by the chain's lock."""
+
+    def __init__(self) -> None:
+        self._senders: set[Address] = set()
+        self.everybody = False
+
+    def start(self, sender: Address) -> None:
+        """Take unsigned transactions of an account."""
+        self._senders.add(sender)
+
+    def stop(self, sender: Address) -> None:
+        """Take them no more."""
+        self._senders.discard(sender)
+
+    def covers(self, sender: Address) -> bool:
+        """Whether unsigned transactions of an account are taken."""
+        return self.everybody or sender in self._senders
