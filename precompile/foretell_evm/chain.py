@@ -246,11 +246,6 @@ class ForetellChain:
         with self.lock:
             self._core.clock.interval = seconds
 
-    def set_next_base_fee(self, wei: int) -> None:
-        """Base fee of the next block. No full node can import it."""
-        with self.lock:
-            self._core.next_base_fee = wei
-
     @property
     def impersonation(self) -> Impersonation:
         """Whose transactions are taken unsigned; use it under :attr:`lock`."""

@@ -84,8 +84,6 @@ class ChainCore:
         """How often ``changed`` was notified."""
         self.closed = threading.Event()
         self.clock = Clock()
-        self.next_base_fee: int | None = None
-        """Base fee of the next block alone, where a development method has set it."""
         self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
         self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
@@ -119,8 +117,7 @@ class ChainCore:
         """The header that the next block would start from now."""
         with self.lock:
             head = self.head.header
-            header = next_header(head, self.clock.next_time(head), self.config.coinbase)
-            return header if self.next_base_fee is None else header.copy(base_fee_per_gas=self.next_base_fee)
+            return next_header(head, self.clock.next_time(head), self.config.coinbase)
 
     def state(self, record: BlockRecord | None = None) -> StateAPI:
         """A throw-away state after a block; after the head where none is given."""

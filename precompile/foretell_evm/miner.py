@@ -96,7 +96,6 @@ class Miner:
         core = self._core
         built = self._builder().build(self._candidates())
         core.clock.used()
-        core.next_base_fee = None
         for transaction in built.record.block.transactions:
             core.mempool.remove(transaction.hash)
         core.history.append(built.record, built.computations)

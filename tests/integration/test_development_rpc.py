@@ -10,7 +10,7 @@ from eth_account.messages import encode_typed_data
 from eth_utils import to_checksum_address
 
 from foretell_evm.chain import ForetellChain
-from foretell_evm.config import ETHER, GWEI, ChainConfig, Mining
+from foretell_evm.config import ETHER, ChainConfig, Mining
 from foretell_evm.errors import BlockRejected, RpcError
 from foretell_evm.full_node import FullNode
 from tests.kit.anvil import Anvil
@@ -118,15 +118,6 @@ def test_pending_block__holds_what_is_ready__and_is_not_kept(chain: ForetellChai
     assert chain.rpc("eth_getBalance", [STRANGER, "latest"]) == hex(ETHER)
 
 
-def test_next_base_fee__set__holds_for_one_block(chain: ForetellChain) -> None:
-    chain.rpc("anvil_setNextBlockBaseFeePerGas", [hex(7 * GWEI)])
-    first, second = chain.mine(), chain.mine()
-    assert first.header.base_fee_per_gas == 7 * GWEI
-    assert second.header.base_fee_per_gas < 7 * GWEI
-    with pytest.raises(RpcError):
-        chain.rpc("anvil_setNextBlockBaseFeePerGas", [hex(2**64)])
-
-
 def test_timestamp_interval__set__spaces_blocks(chain: ForetellChain) -> None:
     chain.rpc("anvil_setBlockTimestampInterval", [100])
     first, second = chain.mine(), chain.mine()
@@ -145,7 +136,9 @@ def test_txpool__shows_pending_and_queued__and_drops(chain: ForetellChain) -> No
     chain.rpc("evm_setAutomine", [False])
     sender = chain.accounts[0].address
     message = {"from": sender, "to": STRANGER, "value": "0x1", "gas": "0x5208"}
-    sent = [chain.rpc("eth_sendTransaction", [{**message, "nonce": nonce}]) for nonce in ("0x0", "0x1", "0x5")]
+    sent = [
+        chain.rpc("eth_sendTransaction", [{**message, "nonce": nonce}]) for nonce in ("0x0", "0x1", "0x5")
+    ]
     assert chain.rpc("txpool_status") == {"pending": "0x2", "queued": "0x1"}
     content = chain.rpc("txpool_content")
     assert content["pending"][sender]["1"]["hash"] == sent[1]
@@ -173,7 +166,10 @@ def test_signatures__of_development_accounts__recover(chain: ForetellChain) -> N
     assert Account.recover_message(encode_typed_data(full_message=typed), signature=signature) == sender
     assert chain.rpc("personal_sign", ["0x1234", sender]) == chain.rpc("eth_sign", [sender, "0x1234"])
     raw = chain.rpc("eth_signTransaction", [{"from": sender, "to": STRANGER, "value": "0x1"}])
-    assert chain.rpc("eth_getTransactionReceipt", [chain.rpc("eth_sendRawTransaction", [raw])])["status"] == "0x1"
+    assert (
+        chain.rpc("eth_getTransactionReceipt", [chain.rpc("eth_sendRawTransaction", [raw])])["status"]
+        == "0x1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +203,6 @@ SCRIPT: list[tuple[str, list[Any]]] = [
     ("txpool_status", []),
     ("eth_getBlockByNumber", ["pending", False]),
     ("eth_getBlockByNumber", ["latest", True]),
-    ("anvil_setNextBlockBaseFeePerGas", [hex(GWEI)]),
     ("anvil_setBlockTimestampInterval", [12]),
     ("anvil_removeBlockTimestampInterval", []),
     ("anvil_mine", ["0x2"]),
@@ -221,6 +216,7 @@ SCRIPT: list[tuple[str, list[Any]]] = [
     ("evm_snapshot", []),
     ("evm_mine", []),
     ("anvil_getAutomine", []),
+    ("evm_setIntervalMining", [0]),
     ("eth_feeHistory", ["0x2", "latest", [50]]),
     ("eth_sign", ["0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x12"]),
     ("net_version", []),
@@ -260,7 +256,9 @@ def test_script__of_development_methods__has_the_shapes_that_anvil_gives(chain: 
                     mine = {name: mine.get(name, "missing") for name in other}
             if mine != other:
                 differing[f"{method}{params}"] = (mine, other)
-        assert not differing
+        assert not differing, "\n".join(
+            f"{name}: {mine} != {other}" for name, (mine, other) in differing.items()
+        )
     finally:
         anvil.stop()
 

@@ -135,6 +135,7 @@ def transaction_json(transaction: SignedTransactionAPI, record: BlockRecord | No
         "blockHash": data(record.block.hash) if record else None,
         "blockNumber": quantity(record.number) if record else None,
         "transactionIndex": quantity(index) if record else None,
+        "blockTimestamp": quantity(record.header.timestamp) if record else None,
         "from": to_checksum_address(fields.sender),
         "to": address_or_none(fields.to),
         "value": quantity(fields.value),

@@ -51,9 +51,9 @@ def _bounded(count: int) -> int:
     return count
 
 
-def increase_time(chain: ForetellChain, seconds: Any) -> str:
+def increase_time(chain: ForetellChain, seconds: Any) -> int:
     """``evm_increaseTime``"""
-    return quantity(chain.increase_time(parse_quantity(seconds, "seconds")))
+    return chain.increase_time(parse_quantity(seconds, "seconds"))
 
 
 def set_next_block_timestamp(chain: ForetellChain, timestamp: Any) -> None:
@@ -61,10 +61,9 @@ def set_next_block_timestamp(chain: ForetellChain, timestamp: Any) -> None:
     chain.set_next_timestamp(parse_quantity(timestamp, "timestamp"))
 
 
-def set_automine(chain: ForetellChain, enabled: Any) -> bool:
+def set_automine(chain: ForetellChain, enabled: Any) -> None:
     """``evm_setAutomine``"""
     chain.set_automine(bool(enabled))
-    return True
 
 
 def get_automine(chain: ForetellChain) -> bool:
@@ -72,31 +71,27 @@ def get_automine(chain: ForetellChain) -> bool:
     return chain.mining is Mining.AUTO
 
 
-def set_interval_mining(chain: ForetellChain, seconds: Any) -> bool:
+def set_interval_mining(chain: ForetellChain, seconds: Any) -> None:
     """``evm_setIntervalMining``, in seconds as anvil takes it."""
     chain.set_interval(parse_quantity(seconds, "seconds"))
-    return True
 
 
-def set_balance(chain: ForetellChain, address: Any, balance: Any) -> bool:
+def set_balance(chain: ForetellChain, address: Any, balance: Any) -> None:
     """``anvil_setBalance``"""
     account, amount = parse_address(address), parse_quantity(balance, "balance")
     chain.set_state(lambda state: state.set_balance(account, amount))
-    return True
 
 
-def set_nonce(chain: ForetellChain, address: Any, nonce: Any) -> bool:
+def set_nonce(chain: ForetellChain, address: Any, nonce: Any) -> None:
     """``anvil_setNonce``"""
     account, number = parse_address(address), parse_quantity(nonce, "nonce")
     chain.set_state(lambda state: state.set_nonce(account, number))
-    return True
 
 
-def set_code(chain: ForetellChain, address: Any, code: Any) -> bool:
+def set_code(chain: ForetellChain, address: Any, code: Any) -> None:
     """``anvil_setCode``"""
     account, deployed = parse_address(address), parse_data(code, "code")
     chain.set_state(lambda state: state.set_code(account, deployed))
-    return True
 
 
 def set_storage_at(chain: ForetellChain, address: Any, slot: Any, value: Any) -> bool:
@@ -107,7 +102,7 @@ def set_storage_at(chain: ForetellChain, address: Any, slot: Any, value: Any) ->
     return True
 
 
-def set_time(chain: ForetellChain, timestamp: Any) -> str:
+def set_time(chain: ForetellChain, timestamp: Any) -> int:
     """``evm_setTime``: the clock goes on from there; how far ahead of the machine it is then, in seconds."""
     chain.set_next_timestamp(parse_quantity(timestamp, "timestamp"))
     return increase_time(chain, 0)
@@ -122,14 +117,6 @@ def remove_timestamp_interval(chain: ForetellChain) -> bool:
     """``anvil_removeBlockTimestampInterval``"""
     chain.set_interval_of_timestamps(None)
     return True
-
-
-def set_next_base_fee(chain: ForetellChain, wei: Any) -> None:
-    """``anvil_setNextBlockBaseFeePerGas``"""
-    fee = parse_quantity(wei, "base fee")
-    if fee >= 2**64:
-        raise RpcError(INVALID_PARAMS, f"base fee: {fee} is too large")
-    chain.set_next_base_fee(fee)
 
 
 def impersonate(chain: ForetellChain, address: Any) -> None:

@@ -102,7 +102,6 @@ METHODS: Final[dict[str, Method]] = {
             "autoImpersonateAccount": development.impersonate_everybody,
             "dropTransaction": development.drop_transaction,
             "dropAllTransactions": development.drop_all_transactions,
-            "setNextBlockBaseFeePerGas": development.set_next_base_fee,
             "setBlockTimestampInterval": development.set_timestamp_interval,
             "removeBlockTimestampInterval": development.remove_timestamp_interval,
             "nodeInfo": development.node_info,
