@@ -108,6 +108,11 @@ def test_ask__late_different_answer__kept_as_evidence_and_only_a_proof_counts_th
     (bundle,) = fork.chain.head.sidecar.answers[0].bundles
     assert bundle.proof == PROOF
     assert bundle.operator == honest.address
+    assert fork.chain.head.sidecar.dissents == (found,)
+    node = FullNode(fork.config)
+    for number in range(1, fork.chain.head.number + 1):
+        node.import_block(*fork.sidecar(number))
+    assert node.head.hash == fork.chain.head.block.hash
 
 
 def test_ask__disagreement_that_nobody_proves__undetermined(fork: Fork) -> None:

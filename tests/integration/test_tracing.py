@@ -253,7 +253,7 @@ def test_get_proof__account_and_slots__hold_against_the_block(ours: Side) -> Non
 def test_trace__transaction_that_asked_a_model__has_the_real_answer(fork: Fork) -> None:
     sent = fork.send_ask()
     fork.settle(sent)
-    operators = len(fork.chain.history.head.sidecar)
+    operators = len(fork.chain.history.head.sidecar.answers)
     assert operators == 1
     fork.chain.pool.forget()
     tree = fork.chain.rpc("debug_traceTransaction", [sent, {"tracer": "callTracer"}])
