@@ -109,6 +109,9 @@ def test_ask__late_different_answer__kept_as_evidence_and_only_a_proof_counts_th
     assert bundle.proof == PROOF
     assert bundle.operator == honest.address
     assert fork.chain.head.sidecar.dissents == (found,)
+    (shown,) = fork.chain.rpc("foretell_dissents")
+    assert [each["operator"] for each in shown["claims"]] == [found.first.operator, found.second.operator]
+    assert shown["claims"][0]["outputs"] == [str(q) for q in found.first.outputs]
     node = FullNode(fork.config)
     for number in range(1, fork.chain.head.number + 1):
         node.import_block(*fork.sidecar(number))

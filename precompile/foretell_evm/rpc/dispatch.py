@@ -118,6 +118,7 @@ METHODS: Final[dict[str, Method]] = {
     "foretell_why": inference.why,
     "foretell_pool": inference.pool,
     "foretell_receipt": inference.receipt,
+    "foretell_dissents": inference.dissents,
     "foretell_sidecar": inference.sidecar,
 }
 

@@ -10,6 +10,7 @@ from foretell_evm.mempool import Entry, Stage
 from foretell_evm.receipts import NO_RECEIPT, load_receipt
 from foretell_evm.rpc.codec import Json, data, parse_data, quantity
 from foretell_evm.rpc.selectors import require_block
+from foretell_spec.bundle import Bundle
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import EXPLANATIONS
 
@@ -72,6 +73,29 @@ def pool(chain: ForetellChain) -> Json:
         "requests": [_job_json(job) for job in chain.pool.pending],
         "operators": list(chain.pool.operators),
         "dissents": [dissent.to_json() for dissent in chain.pool.dissents()],
+    }
+
+
+def dissents(chain: ForetellChain) -> list[Json]:
+    """Different outputs that bonded operators signed for one request, in the form that contracts take."""
+    return [
+        {
+            "requestId": data(each.request_id),
+            "modelId": data(each.first.model_id),
+            "inputs": [str(q) for q in each.first.inputs],
+            "claims": [_claim_json(each.first), _claim_json(each.second)],
+        }
+        for each in chain.pool.dissents()
+    ]
+
+
+def _claim_json(bundle: Bundle) -> Json:
+    return {
+        "operator": bundle.operator,
+        "outputs": [str(q) for q in bundle.outputs],
+        "receiptId": data(bundle.receipt_id),
+        "signature": data(bundle.signature),
+        "proof": data(bundle.proof),
     }
 
 
