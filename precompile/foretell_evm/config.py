@@ -7,6 +7,7 @@ from typing import Final
 from eth_typing import ChecksumAddress
 
 from foretell_evm.errors import ConfigError
+from foretell_evm.opengradient.config import OpenGradientConfig
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.sidecar import MAX_AGREEING
 
@@ -91,6 +92,7 @@ class ChainConfig:
     system: SystemParameters = field(default_factory=SystemParameters)
     limits: PoolLimits = field(default_factory=PoolLimits)
     quorum: Quorum = field(default_factory=Quorum)
+    opengradient: OpenGradientConfig | None = None  # None: those addresses are plain accounts
 
     def __post_init__(self) -> None:
         if not 0 < self.chain_id < 2**64:

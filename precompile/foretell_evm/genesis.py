@@ -19,12 +19,13 @@ from eth.vm.forks.prague.state import PragueState
 from eth.vm.message import Message
 from eth_abi import encode
 from eth_typing import Address, ChecksumAddress
-from eth_utils import to_canonical_address
+from eth_utils import to_canonical_address, to_checksum_address
 
 from foretell_contracts import load
 from foretell_evm.accounts import dev_accounts
 from foretell_evm.config import ChainConfig, SystemParameters
 from foretell_evm.errors import ConfigError
+from foretell_evm.opengradient import inference as og_inference
 from foretell_evm.vm import ForetellVM, chain_class
 from foretell_spec.addresses import (
     CIRCUIT_VERIFIER,
@@ -130,13 +131,16 @@ def allocation(config: ChainConfig) -> Allocation:
         for account in dev_accounts(config.mnemonic, config.accounts)
     }
     endowed = {address: GenesisAccount(balance=wei) for address, wei in config.endowments}
-    precompile = {PRECOMPILE: GenesisAccount(nonce=1, code=PRECOMPILE_CODE)}
-    return {**funded, **endowed, **precompile, **system_contracts(config.system, config.chain_id)}
+    served = [PRECOMPILE]
+    if config.opengradient is not None:
+        served.append(to_checksum_address(og_inference.ADDRESS))
+    precompiles = {address: GenesisAccount(nonce=1, code=PRECOMPILE_CODE) for address in served}
+    return {**funded, **endowed, **precompiles, **system_contracts(config.system, config.chain_id)}
 
 
 def create_chain(config: ChainConfig, genesis_time: int) -> tuple[Chain, BlockHeaderAPI]:
     """A py-evm chain in memory, and its genesis header."""
-    db, cls = AtomicDB(), chain_class(config.chain_id)
+    db, cls = AtomicDB(), chain_class(config.chain_id, config.opengradient)
     context = ForetellVM.create_execution_context(
         _genesis_header(config.gas_limit, config.base_fee, genesis_time), (), ChainContext(config.chain_id)
     )

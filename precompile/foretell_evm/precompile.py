@@ -39,7 +39,9 @@ from foretell_spec.request import precompile_request_id
 from foretell_spec.tensor import Tensor, dequantise, tensor_hash
 
 
-class _Refusal(Exception):
+class Refusal(Exception):
+    """The call reverts with ``InferenceError(reason)``."""
+
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.name)
         self.reason = reason
@@ -52,7 +54,7 @@ def foretell_precompile(computation: ComputationAPI) -> ComputationAPI:
     computation.consume_gas(required_gas(data, is_static=message.is_static), reason="Foretell precompile")
     try:
         computation.output = _answer(computation, data)
-    except _Refusal as refusal:
+    except Refusal as refusal:
         # Revert's own argument is not return data; py-evm takes that from the computation.
         computation.output = revert_data(refusal.reason)
         raise Revert(refusal.reason.name) from None
@@ -62,32 +64,40 @@ def foretell_precompile(computation: ComputationAPI) -> ComputationAPI:
 def _answer(computation: ComputationAPI, data: bytes) -> bytes:
     message = computation.msg
     if message.storage_address != receipts.ADDRESS or message.code_address != receipts.ADDRESS:
-        raise _Refusal(Reason.DELEGATED_CALL)
+        raise Refusal(Reason.DELEGATED_CALL)
     if message.value:
-        raise _Refusal(Reason.NOT_PAYABLE)
+        raise Refusal(Reason.NOT_PAYABLE)
     function = _FUNCTIONS.get(data[:4])
     if function is None:
-        raise _Refusal(Reason.UNKNOWN_FUNCTION)
+        raise Refusal(Reason.UNKNOWN_FUNCTION)
     try:
         return function(computation, data)
     except CalldataError:
-        raise _Refusal(Reason.BAD_CALLDATA) from None
+        raise Refusal(Reason.BAD_CALLDATA) from None
 
 
 def _infer(computation: ComputationAPI, data: bytes) -> bytes:
-    call = decode_infer(data)
+    return encode_infer_result(*infer(computation, decode_infer(data)))
+
+
+def infer(computation: ComputationAPI, call: InferCall) -> tuple[Tensor, bytes]:
+    """The outputs (WAD) and receipt id for a call; stores and logs the receipt unless the call is static.
+
+    Raises:
+        Refusal: the call reverts, and why.
+        InferenceNeeded: there is no answer yet.
+    """
     manifest = _open_model(computation, call.model_id)
     inputs = _quantise(manifest, call.inputs)
     if call.min_assurance not in REACHABLE.get(manifest.determinism, frozenset()):
-        raise _Refusal(Reason.ASSURANCE_UNAVAILABLE)
+        raise Refusal(Reason.ASSURANCE_UNAVAILABLE)
     try:
         checked = current().resolve(_job(computation, call, inputs))
     except TooManyRequests:
-        raise _Refusal(Reason.TOO_MANY_REQUESTS) from None
+        raise Refusal(Reason.TOO_MANY_REQUESTS) from None
     if not computation.msg.is_static:
         _record(computation, checked)
-    outputs = dequantise(checked.answer.outputs, manifest.output_scale)
-    return encode_infer_result(outputs, checked.answer.receipt_id)
+    return dequantise(checked.answer.outputs, manifest.output_scale), checked.answer.receipt_id
 
 
 def _open_model(computation: ComputationAPI, model_id: bytes) -> Manifest:
@@ -95,11 +105,11 @@ def _open_model(computation: ComputationAPI, model_id: bytes) -> Manifest:
         model = model_of(computation.state, model_id)
     except (SystemCallError, ManifestError):
         # A chain whose registry does not answer, or not with a manifest, knows no model.
-        raise _Refusal(Reason.UNKNOWN_MODEL) from None
+        raise Refusal(Reason.UNKNOWN_MODEL) from None
     if model is None:
-        raise _Refusal(Reason.UNKNOWN_MODEL)
+        raise Refusal(Reason.UNKNOWN_MODEL)
     if not model.is_open:
-        raise _Refusal(Reason.MODEL_STOPPED)
+        raise Refusal(Reason.MODEL_STOPPED)
     return model.manifest
 
 
@@ -107,7 +117,7 @@ def _quantise(manifest: Manifest, inputs: Tensor) -> Tensor:
     try:
         return manifest.quantise(inputs)
     except TensorError:
-        raise _Refusal(Reason.BAD_INPUT) from None
+        raise Refusal(Reason.BAD_INPUT) from None
 
 
 def _job(computation: ComputationAPI, call: InferCall, inputs: Tensor) -> InferenceJob:

@@ -12,7 +12,7 @@ INFERENCE_ERROR_SELECTOR: Final = keccak(text=INFERENCE_ERROR)[:4]
 
 @unique
 class Reason(IntEnum):
-    """Those up to ``TOO_MANY_REQUESTS`` follow from call and state and revert within a block; the later ones
+    """Those up to ``NO_LANGUAGE_MODEL`` follow from call and state and revert within a block; the later ones
     keep a transaction out of blocks.
     """
 
@@ -25,6 +25,7 @@ class Reason(IntEnum):
     BAD_INPUT = 7
     ASSURANCE_UNAVAILABLE = 8
     TOO_MANY_REQUESTS = 9
+    NO_LANGUAGE_MODEL = 10
 
     NO_OPERATOR = 32
     TIMEOUT = 33
@@ -45,6 +46,7 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.BAD_INPUT: "the input has the wrong size or lies outside the model's domain",
     Reason.ASSURANCE_UNAVAILABLE: "a model of this class cannot reach the assurance that was asked for",
     Reason.TOO_MANY_REQUESTS: "the transaction asks for more inferences than one transaction may",
+    Reason.NO_LANGUAGE_MODEL: "this chain serves no language models to contracts",
     Reason.NO_OPERATOR: "no bonded operator serves this model",
     Reason.TIMEOUT: "no operator answered before the deadline",
     Reason.UNDETERMINED: "operators gave different outputs and nothing decided between them in time",

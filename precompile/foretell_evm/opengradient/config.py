@@ -1,0 +1,57 @@
+"""Which of OpenGradient's addresses a chain serves, and how. A chain rule: every full node needs the same."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from eth_typing import ChecksumAddress
+from eth_utils import is_checksum_address
+
+_MODEL_ID: Final = re.compile(r"0x[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
+
+
+class Layout(Enum):
+    """What ``runModelInference`` returns. Both generations share one selector, so calldata does not tell."""
+
+    SOLIDML = "solidml"  # numbers, strings, jsons, is_simulation_result
+    NEUROML = "neuroml"  # numbers, strings, is_simulation_result, as version 1.0.1 has it
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGradientConfig:
+    """Settings of 0xF4.
+
+    ``models`` are pairs of a CID, as contracts name it, and a model id of ModelRegistry (32 bytes);
+    ``layouts`` are callers that want another layout than ``layout``.
+
+    Raises:
+        ValueError: a model id is not 32 bytes, a CID or a caller occurs twice, or a caller is no address.
+    """
+
+    models: tuple[tuple[str, bytes], ...] = ()
+    layout: Layout = Layout.SOLIDML
+    layouts: tuple[tuple[ChecksumAddress, Layout], ...] = ()
+
+    def __post_init__(self) -> None:
+        for cid, model_id in self.models:
+            if len(model_id) != 32:
+                raise ValueError(f"model {cid!r}: an id has 32 bytes, not {len(model_id)}")
+        for caller, _ in self.layouts:
+            if not is_checksum_address(caller):
+                raise ValueError(f"layout of {caller!r}: not a checksummed address")
+        for what, pairs in (("model", self.models), ("layout", self.layouts)):
+            keys = [key for key, _ in pairs]
+            if len(set(keys)) != len(keys):
+                raise ValueError(f"a {what} is given twice: {keys}")
+
+    def model_id(self, cid: str) -> bytes | None:
+        """The model that a CID names: by the table, or because it is a model id in hex itself."""
+        named = dict(self.models).get(cid)
+        if named is None and _MODEL_ID.fullmatch(cid):
+            return bytes.fromhex(cid[2:])
+        return named
+
+    def layout_for(self, caller: ChecksumAddress) -> Layout:
+        """The layout that this caller decodes."""
+        return dict(self.layouts).get(caller, self.layout)
