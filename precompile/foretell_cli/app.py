@@ -15,6 +15,7 @@ COMMANDS: Final = (
         "relay", "foretell_relayer.cli:relay", "Answer the requests of a Settlement contract, with proofs."
     ),
     LazyCommand("status", "foretell_relayer.cli:status", "Show what a relayer's journal holds."),
+    LazyCommand("verify", "foretell_cli.verify:verify", "Check a node's blocks without any model."),
     LazyCommand("why", "foretell_relayer.cli:why", "Tell the story of one request."),
 )
 

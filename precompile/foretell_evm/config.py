@@ -97,8 +97,8 @@ class ChainConfig:
     def __post_init__(self) -> None:
         if not 0 < self.chain_id < 2**64:
             raise ConfigError(f"chain id {self.chain_id} is not in 1..2**64-1")
-        if not 1 <= self.accounts <= 1000:
-            raise ConfigError(f"{self.accounts} accounts; 1 to 1000 can be made")
+        if not 0 <= self.accounts <= 1000:
+            raise ConfigError(f"{self.accounts} accounts; at most 1000 can be made")
         if self.block_time <= 0:
             raise ConfigError(f"block time {self.block_time} is not positive")
         if self.gas_limit < 5_000_000:

@@ -7,7 +7,8 @@ EvmError
 ├── BlockRejected         E-BLK-001  a block or sidecar that breaks a rule; ``rule`` names it
 ├── UnknownBlock          E-BLK-002  a block that the chain does not have
 ├── ConfigError           E-CFG-001  a configuration that makes no chain
-└── ServerError           E-NET-001  the JSON-RPC server cannot start
+├── ServerError           E-NET-001  the JSON-RPC server cannot start
+└── UpstreamError         E-NET-002  another node that cannot be asked, or does not answer as a node does
 
 RpcError stands apart: it is what a JSON-RPC client sees, with the code that geth and anvil use.
 """
@@ -55,6 +56,7 @@ class BlockRejected(EvmError):
 
     def __init__(self, rule: str, detail: str) -> None:
         self.rule = rule
+        self.detail = detail
         super().__init__(f"{rule}: {detail}")
 
 
@@ -74,6 +76,12 @@ class ServerError(EvmError):
     """The JSON-RPC server cannot start."""
 
     code = "E-NET-001"
+
+
+class UpstreamError(EvmError):
+    """Another node that cannot be asked, or does not answer as a node does."""
+
+    code = "E-NET-002"
 
 
 class RpcError(EvmError):

@@ -6,6 +6,7 @@ answers in exactly this order and gives the state, receipts and gas that the hea
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import rlp
@@ -33,6 +34,15 @@ _FIXED_FIELDS: Final = (
 _HEADER_FIELDS: Final[tuple[str, ...]] = PragueBlockHeader._meta.field_names
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedBlock:
+    """A block that holds: its header, its transactions' hashes, and what its answers are worth."""
+
+    header: BlockHeaderAPI
+    transactions: tuple[bytes, ...]
+    answers: tuple[CheckedAnswer, ...]
+
+
 class FullNode:
     """A chain that grows by imported blocks alone."""
 
@@ -58,6 +68,12 @@ class FullNode:
     def import_block(
         self, block_rlp: bytes, sidecar: Sidecar, block_hash: bytes | None = None
     ) -> BlockHeaderAPI:
+        """:meth:`import_checked`, for those who want the header alone."""
+        return self.import_checked(block_rlp, sidecar, block_hash).header
+
+    def import_checked(
+        self, block_rlp: bytes, sidecar: Sidecar, block_hash: bytes | None = None
+    ) -> ImportedBlock:
         """Check a block and its sidecar against everything, and make it the head.
 
         Args:
@@ -78,7 +94,8 @@ class FullNode:
         self._check_sidecar_root(block.header, sidecar)
         checked = self._check_evidence(sidecar)
         self._head = self._execute(block, checked)
-        return self._head
+        hashes = tuple(bytes(transaction.hash) for transaction in block.transactions)
+        return ImportedBlock(self._head, hashes, tuple(checked))
 
     def _check_header(self, block: BlockAPI) -> None:
         header, parent = block.header, self._head

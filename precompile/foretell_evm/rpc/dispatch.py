@@ -119,6 +119,7 @@ METHODS: Final[dict[str, Method]] = {
     "foretell_pool": inference.pool,
     "foretell_receipt": inference.receipt,
     "foretell_dissents": inference.dissents,
+    "foretell_chain": inference.describe_chain,
     "foretell_sidecar": inference.sidecar,
 }
 

@@ -6,6 +6,7 @@ import rlp
 from eth_utils import to_checksum_address
 
 from foretell_evm.chain import ForetellChain
+from foretell_evm.description import ChainDescription
 from foretell_evm.mempool import Entry, Stage
 from foretell_evm.receipts import NO_RECEIPT, load_receipt
 from foretell_evm.rpc.codec import Json, data, parse_data, quantity
@@ -114,6 +115,13 @@ def receipt(chain: ForetellChain, receipt_id: Any, block: Any = "latest") -> Jso
         "assuranceName": found.assurance.name,
         "blockNumber": quantity(found.block_number),
     }
+
+
+def describe_chain(chain: ForetellChain) -> Json:
+    """``foretell_chain``: what somebody needs to build this chain's genesis."""
+    genesis = chain.history.block(0).header
+    accounts = [account.address for account in chain.accounts]
+    return ChainDescription.of(chain.config, int(genesis.timestamp), accounts).model_dump()
 
 
 def sidecar(chain: ForetellChain, block: Any = "latest") -> Json:
