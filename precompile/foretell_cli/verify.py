@@ -127,7 +127,8 @@ def _answer_line(checked: CheckedAnswer) -> str:
     bundle = checked.answer.lead
     how = {Assurance.PROVEN: "proof verified", Assurance.SIGNED: "signature checked"}
     means = how.get(checked.assurance, f"{len(checked.answer.bundles)} signatures checked")
-    return f"{checked.assurance.name} model {_short(bundle.model_id)} operator {_short_text(bundle.operator)}, {means}"
+    model, operator = _short(bundle.model_id), _short_text(bundle.operator)
+    return f"{checked.assurance.name} model {model} operator {operator}, {means}"
 
 
 def _short(value: bytes) -> str:

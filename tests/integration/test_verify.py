@@ -1,0 +1,224 @@
+"""``foretell verify``: honest nodes, and nodes that lie about everything that they can lie about."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import rlp
+from click.testing import CliRunner, Result
+
+from foretell_cli.app import main
+from foretell_evm.description import ChainDescription
+from foretell_evm.errors import ConfigError
+from foretell_evm.rpc.dispatch import Dispatcher
+from foretell_evm.rpc.http import bind, serve
+from foretell_spec.tensor import WAD
+from tests.kit.fork import Fork
+
+
+@pytest.fixture(scope="module")
+def fork() -> Iterator[Fork]:
+    made = Fork()
+    made.add_operator()
+    made.settle(made.send_ask((WAD, WAD), 1))
+    made.settle(made.send_ask((WAD, 2 * WAD), 4))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def url(fork: Fork) -> str:
+    listener = bind("127.0.0.1", 0)
+    threading.Thread(target=serve, args=(fork.chain, listener), daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def verify(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["verify", *arguments])
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.output.splitlines()]
+
+
+def test_verify__every_block__shows_what_the_answers_are_worth(fork: Fork, url: str) -> None:
+    blocks = lines(verify("--rpc", url, "--json"))
+    records = fork.chain.history.records[1:]
+    assert [block["hash"] for block in blocks] == ["0x" + record.block.hash.hex() for record in records]
+    worth = [answer["assurance"] for block in blocks for answer in block["answers"]]
+    assert worth == ["SIGNED", "PROVEN"]
+
+
+def test_verify__in_a_table__names_checks_and_evidence(url: str) -> None:
+    told = verify("--rpc", url)
+    assert told.exit_code == 0
+    for said in ("proof verified", "signature checked", "execution", "no model was run", "genesis 0x"):
+        assert said in " ".join(told.output.split()), told.output
+
+
+def test_verify__one_block_or_a_range__shows_these(fork: Fork, url: str) -> None:
+    assert [block["number"] for block in lines(verify("2", "--rpc", url, "--json"))] == [2]
+    assert [block["number"] for block in lines(verify("2-4", "--rpc", url, "--json"))] == [2, 3, 4]
+    head = fork.chain.head.number
+    assert [block["number"] for block in lines(verify(f"{head}-", "--rpc", url, "--json"))] == [head]
+
+
+def test_verify__a_transaction__shows_its_block(fork: Fork, url: str) -> None:
+    record = fork.chain.head
+    sent = "0x" + bytes(record.block.transactions[0].hash).hex()
+    (block,) = lines(verify(sent, "--rpc", url, "--json"))
+    assert block["number"] == record.number
+    assert sent in verify(sent, "--rpc", url).output.replace("\n", "")
+
+
+def test_verify__with_the_genesis_that_one_knows__holds(fork: Fork, url: str) -> None:
+    genesis = "0x" + fork.chain.history.block(0).block.hash.hex()
+    assert verify("1", "--rpc", url, "--genesis", genesis).exit_code == 0
+    other = verify("1", "--rpc", url, "--genesis", "0x" + "11" * 32)
+    assert other.exit_code == 1
+    assert "the one that you gave" in other.output
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("0x" + "12" * 32, "has no transaction"),
+        ("999999", "has no block 999999"),
+        ("4-2", "upside down"),
+        ("latest", "no transaction hash"),
+        ("0x12", "no transaction hash"),
+        ("-1", ""),
+        ("9" * 50, "no transaction hash"),
+    ],
+)
+def test_verify__bad_argument__is_an_error_that_says_so(url: str, what: str, said: str) -> None:
+    result = verify(what, "--rpc", url)
+    assert result.exit_code in (1, 2)
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_verify__genesis_that_is_no_hash__is_refused(url: str) -> None:
+    assert "no hash of 32 bytes" in verify("--rpc", url, "--genesis", "0x12").output
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "no url", "ftp://127.0.0.1/"])
+def test_verify__nobody_there__is_one_line(address: str) -> None:
+    result = verify("--rpc", address)
+    assert result.exit_code == 1
+    assert "does not answer" in result.output
+    assert "Hint" in result.output
+
+
+Lie = Callable[[str, Any], Any]
+
+
+@pytest.fixture
+def liar(fork: Fork) -> Iterator[Callable[[Lie], str]]:
+    """Makes a node that answers as the honest one does, but for what a lie changes."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def make(lie: Lie) -> str:
+        dispatcher = Dispatcher(fork.chain)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                answer = json.loads(json.dumps(dispatcher.respond(request)))
+                if "result" in answer:
+                    answer["result"] = lie(request["method"], answer["result"])
+                body = json.dumps(answer).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield make
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def about(method: str, change: Callable[[Any], Any]) -> Lie:
+    return lambda asked, result: change(result) if asked == method else result
+
+
+def without_answers(result: Any) -> Any:
+    return {**result, "answers": []}
+
+
+def other_outputs(result: Any) -> Any:
+    for answer in result["answers"]:
+        answer["outputs"] = ["1"]
+        answer["bundles"][0]["outputs"] = ["1"]
+    return result
+
+
+def other_state_root(result: Any) -> Any:
+    block = rlp.decode(bytes.fromhex(result["block"][2:]))
+    header = list(block[0])
+    header[3] = b"\x11" * 32
+    return {**result, "block": "0x" + rlp.encode([header, *block[1:]]).hex()}
+
+
+def richer(result: Any) -> Any:
+    result["funded"][0]["wei"] += 1
+    return result
+
+
+LIES: list[tuple[Lie, str]] = [
+    (about("foretell_sidecar", without_answers), "sidecar root"),
+    (about("foretell_sidecar", other_outputs), "sidecar root"),
+    (about("foretell_sidecar", other_state_root), "0x"),
+    (about("foretell_sidecar", lambda result: {**result, "blockHash": "0x" + "11" * 32}), "0x1111"),
+    (about("foretell_sidecar", lambda result: {**result, "block": "0xc0"}), "no"),
+    (about("foretell_sidecar", lambda result: {**result, "answers": 5}), "no block"),
+    (about("foretell_sidecar", lambda _: None), "no block"),
+    (about("foretell_chain", richer), "genesis"),
+    (about("foretell_chain", lambda result: {**result, "chain_id": 5}), "request id"),
+    (about("foretell_chain", lambda result: {**result, "chain_id": "5"}), "chain_id"),
+    (about("foretell_chain", lambda result: {**result, "more": 1}), "more"),
+    (about("foretell_chain", lambda _: []), "description"),
+    (about("eth_blockNumber", lambda _: "many"), "without a block number"),
+    (about("eth_blockNumber", lambda _: {}), "without a block number"),
+    (about("eth_blockNumber", lambda _: hex(10**6)), "header not found"),
+]
+
+
+@pytest.mark.parametrize(("lie", "said"), LIES)
+def test_verify__node_that_lies__is_caught_with_a_reason(
+    liar: Callable[[Lie], str], lie: Lie, said: str
+) -> None:
+    result = verify("--rpc", liar(lie), "--json")
+    assert result.exit_code == 1, result.output
+    assert said in " ".join(result.output.split())
+    assert "Unexpected" not in result.output
+
+
+def test_verify__node_without_our_methods__says_that_it_is_none(liar: Callable[[Lie], str]) -> None:
+    def refuse(method: str, result: Any) -> Any:
+        del result
+        raise ConnectionError(method)
+
+    result = verify("--rpc", liar(refuse))
+    assert result.exit_code == 1
+    assert "does not answer" in result.output
+
+
+def test_description__of_a_chain__makes_its_genesis(fork: Fork) -> None:
+    said = fork.chain.rpc("foretell_chain")
+    config = ChainDescription.read(said).config()
+    assert config.genesis_time == fork.chain.history.block(0).header.timestamp
+    with pytest.raises(ConfigError, match="coinbase"):
+        ChainDescription.read({**said, "coinbase": "0x12"})
