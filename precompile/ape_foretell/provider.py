@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from ape.api import BlockAPI, ReceiptAPI, TestProviderAPI, TransactionAPI
+from ape.api import ReceiptAPI, TestProviderAPI, TransactionAPI
 from ape.exceptions import (
     APINotImplementedError,
     ContractLogicError,
@@ -154,15 +154,6 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
         """What Ape asks for a transaction's single steps, which are not kept: traces are call trees."""
         del params, iter_path
         raise APINotImplementedError(f"{method}: the provider foretell traces calls, not single steps")
-
-    def get_block(self, block_id: BlockID) -> BlockAPI:
-        """A block; ``pending`` is the next one, as far as it is known."""
-        block = super().get_block(block_id)
-        if block_id != "pending":
-            return block
-        header = self.devnet.chain.pending_header()
-        following = {"number": header.block_number, "timestamp": header.timestamp, "parent_hash": block.hash}
-        return block.model_copy(update={**following, "hash": None})
 
     # ---------------------------------------------------------------- transactions
 

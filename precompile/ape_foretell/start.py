@@ -47,6 +47,8 @@ def chain_config(settings: ForetellConfig, test: ApeTestConfig) -> ChainConfig:
     accounts = test.number_of_accounts
     default_path = test.hd_path.rstrip("/") in (DEFAULT_TEST_HD_PATH, f"{DEFAULT_TEST_HD_PATH}/{{}}")
     others = [] if default_path else generate_dev_accounts(test.mnemonic, accounts, hd_path=test.hd_path)
+    if not test.number_of_accounts:
+        raise ConfigError("foretell: 0 accounts; `test: number_of_accounts` must be at least 1")
     try:
         return ChainConfig(
             chain_id=settings.chain_id,

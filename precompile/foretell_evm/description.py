@@ -61,7 +61,13 @@ class ChainDescription(_Strict):
     def of(
         cls, config: ChainConfig, genesis_time: int, accounts: list[ChecksumAddress]
     ) -> "ChainDescription":
-        """The description of a chain whose development accounts are ``accounts``."""
+        """The description of a chain whose development accounts are ``accounts``.
+
+        Raises:
+            ConfigError: the chain serves OpenGradient's ABI, whose settings a description does not hold.
+        """
+        if config.opengradient is not None:
+            raise ConfigError("a chain that serves OpenGradient's ABI cannot be described to other nodes yet")
         funded = [*((address, config.balance) for address in accounts), *config.endowments]
         system, quorum = config.system, config.quorum
         return cls(

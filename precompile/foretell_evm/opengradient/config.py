@@ -8,6 +8,8 @@ from typing import Final
 from eth_typing import ChecksumAddress
 from eth_utils import is_checksum_address
 
+from foretell_evm.errors import ConfigError
+
 _MODEL_ID: Final = re.compile(r"0x[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
 
 
@@ -26,7 +28,7 @@ class OpenGradientConfig:
     ``layouts`` are callers that want another layout than ``layout``.
 
     Raises:
-        ValueError: a model id is not 32 bytes, a CID or a caller occurs twice, or a caller is no address.
+        ConfigError: a model id is not 32 bytes, a CID or a caller occurs twice, or a caller is no address.
     """
 
     models: tuple[tuple[str, bytes], ...] = ()
@@ -36,14 +38,14 @@ class OpenGradientConfig:
     def __post_init__(self) -> None:
         for cid, model_id in self.models:
             if len(model_id) != 32:
-                raise ValueError(f"model {cid!r}: an id has 32 bytes, not {len(model_id)}")
+                raise ConfigError(f"model {cid!r}: an id has 32 bytes, not {len(model_id)}")
         for caller, _ in self.layouts:
             if not is_checksum_address(caller):
-                raise ValueError(f"layout of {caller!r}: not a checksummed address")
+                raise ConfigError(f"layout of {caller!r}: not a checksummed address")
         for what, pairs in (("model", self.models), ("layout", self.layouts)):
             keys = [key for key, _ in pairs]
             if len(set(keys)) != len(keys):
-                raise ValueError(f"a {what} is given twice: {keys}")
+                raise ConfigError(f"a {what} is given twice: {keys}")
 
     def model_id(self, cid: str) -> bytes | None:
         """The model that a CID names: by the table, or because it is a model id in hex itself."""
