@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
+import structlog
 from eth_typing import ChecksumAddress
 from eth_utils import keccak, to_canonical_address
 
@@ -27,6 +28,7 @@ from foretell_spec.operator import InferenceJob, Operator
 from foretell_spec.reasons import Reason
 from foretell_spec.sidecar import Answer, Dissent
 
+log = structlog.get_logger(__name__)
 Done = Callable[[InferenceUnavailable | None], None]
 """Called once in a thread of the pool: with ``None`` where there is an answer, else with what went wrong."""
 
@@ -165,7 +167,7 @@ class InferencePool:
             self._runs.pop((run.job.request_id, run.job.min_assurance), None)
             waiters = list(run.waiters)
         if waiters:
-            _in_thread("inference-done", lambda: [done(failure) for done in waiters])
+            _in_thread("inference-done", lambda: _tell(waiters, failure))
 
     async def _draw(self, job: InferenceJob) -> InferenceUnavailable | None:
         """Ask one operator after the other; ``None`` once there is an answer."""
@@ -278,8 +280,21 @@ class InferencePool:
 
 
 def draw_key(request_id: bytes, operator: ChecksumAddress) -> bytes:
-    """Operators are asked in ascending order of this; no operator can choose its place."""
+    """Operators are asked in ascending order of this.
+
+    The order of the operators that are there follows from the question. Who foresees a question can still
+    look for an address that comes first for it, and every further bond buys one more place.
+    """
     return keccak(request_id + to_canonical_address(operator))
+
+
+def _tell(waiters: Sequence[Done], failure: InferenceUnavailable | None) -> None:
+    """Call every waiter: an error of one is no reason that the others wait for ever."""
+    for done in waiters:
+        try:
+            done(failure)
+        except Exception:  # whoever waits may be anybody; the log gets the traceback
+            log.exception("waiter_failed")
 
 
 def _in_thread(name: str, function: Callable[[], object]) -> None:

@@ -125,6 +125,20 @@ def test_ask__disagreement_that_nobody_proves__undetermined(fork: Fork) -> None:
     assert refused(fork, fork.send_ask(assurance=1)) is Reason.UNDETERMINED
 
 
+def test_ask__error_of_one_who_waits__does_not_keep_the_others_waiting(fork: Fork) -> None:
+    gate, told = threading.Event(), threading.Event()
+    fork.add_operator(gate=gate)
+    job = fork.job()
+
+    def fail(failure: object) -> None:
+        raise RuntimeError("a waiter's own error")
+
+    fork.chain.pool.ask(job, fork.user, fail)
+    fork.chain.pool.ask(job, fork.other, lambda failure: told.set())
+    gate.set()
+    assert told.wait(20)
+
+
 def test_ask__no_operator__evicted_with_reason(fork: Fork) -> None:
     assert refused(fork, fork.send_ask()) is Reason.NO_OPERATOR
 

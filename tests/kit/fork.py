@@ -26,8 +26,9 @@ from foretell_spec.bundle import Bundle
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
+from foretell_spec.request import precompile_request_id
 from foretell_spec.sidecar import Sidecar
-from foretell_spec.tensor import WAD, quantise
+from foretell_spec.tensor import WAD, quantise, tensor_hash
 from tests.kit.compiled import compiled
 
 SCALE = 7
@@ -196,6 +197,18 @@ class Fork:
     def infer_data(self, inputs: tuple[int, ...] = INPUTS, assurance: int = 1) -> bytes:
         """Calldata of the precompile."""
         return encode_infer(InferCall(self.model_id, inputs, Assurance(assurance)))
+
+    def job(self, inputs: tuple[int, ...] = INPUTS, assurance: int = 1) -> InferenceJob:
+        """The question that a call of the precompile asks."""
+        quantised = quantise(inputs, SCALE)
+        return InferenceJob(
+            request_id=precompile_request_id(self.config.chain_id, self.model_id, tensor_hash(quantised)),
+            model_id=self.model_id,
+            inputs=quantised,
+            min_assurance=Assurance(assurance),
+            chain_id=self.config.chain_id,
+            verifying_contract=PRECOMPILE,
+        )
 
     def infer(self, inputs: tuple[int, ...] = INPUTS, assurance: int = 1) -> tuple[tuple[int, ...], bytes]:
         """``eth_call`` of the precompile."""
