@@ -173,6 +173,34 @@ def test_signatures__of_development_accounts__recover(chain: ForetellChain) -> N
 
 
 @pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"gasPrice": "0x77359400"}, "0x0"),
+        ({"gasPrice": "0x77359400", "accessList": [{"address": STRANGER, "storageKeys": ["0x1"]}]}, "0x1"),
+        ({"accessList": [{"address": STRANGER, "storageKeys": []}]}, "0x2"),
+        ({}, "0x2"),
+    ],
+)
+def test_send_transaction__by_its_fields__has_its_type(
+    chain: ForetellChain, fields: dict[str, Any], kind: str
+) -> None:
+    receipt = transfer(chain, chain.accounts[0].address, **fields)
+    assert (receipt["type"], receipt["status"]) == (kind, "0x1")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"authorizationList": [{}]}, {"blobs": ["0x"]}, {"maxFeePerBlobGas": "0x1"}, {"chainId": "0x1"}],
+)
+def test_send_transaction__what_the_node_does_not_sign__is_refused(
+    chain: ForetellChain, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(RpcError, match=next(iter(fields))) as refused:
+        transfer(chain, chain.accounts[0].address, **fields)
+    assert refused.value.rpc_code == -32602
+
+
+@pytest.mark.parametrize(
     ("method", "params"),
     [
         ("eth_signTypedData_v4", ["account", {"types": {}}]),

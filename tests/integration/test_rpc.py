@@ -12,6 +12,7 @@ from web3 import Web3
 
 from foretell_evm.cli import node
 from foretell_evm.errors import RpcError, ServerError
+from foretell_evm.rpc.dispatch import MAX_BATCH
 from foretell_evm.rpc.http import bind, serve
 from foretell_spec.addresses import PRECOMPILE
 from tests.kit.fork import Fork
@@ -50,6 +51,12 @@ def test_http__batch__answers_each(url: str) -> None:
     answers = post(url, json.dumps([*calls, {"jsonrpc": "2.0", "method": "eth_chainId"}, 5]).encode())
     assert [answer.get("result") for answer in answers] == ["0x7a69"] * 3 + [None]
     assert answers[-1]["error"]["code"] == -32600
+
+
+def test_http__batch_without_end__is_refused(url: str) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"}
+    assert len(post(url, json.dumps([call] * MAX_BATCH).encode())) == MAX_BATCH
+    assert post(url, json.dumps([call] * (MAX_BATCH + 1)).encode())["error"]["code"] == -32600
 
 
 @pytest.mark.parametrize(

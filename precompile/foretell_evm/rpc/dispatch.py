@@ -18,6 +18,7 @@ INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INTERNAL_ERROR: Final = -32603
 SERVER_ERROR: Final = -32000
+MAX_BATCH: Final = 1000
 
 log = structlog.get_logger(__name__)
 Method = Callable[..., Any]
@@ -171,8 +172,10 @@ class Dispatcher:
     def respond(self, request: Any) -> Json | list[Json] | None:
         """The response to a request or a batch; ``None`` for notifications alone. Never raises."""
         if isinstance(request, list):
-            if not request:
-                return _error(None, INVALID_REQUEST, "empty batch")
+            if not 0 < len(request) <= MAX_BATCH:
+                return _error(
+                    None, INVALID_REQUEST, f"a batch has 1 to {MAX_BATCH} requests, not {len(request)}"
+                )
             answers = [answer for each in request if (answer := self._respond_one(each)) is not None]
             return answers or None
         return self._respond_one(request)

@@ -1,7 +1,7 @@
 """JSON-RPC methods that run messages and take transactions."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from eth.abc import SignedTransactionAPI
 from eth_keys.datatypes import PrivateKey
@@ -28,6 +28,11 @@ from foretell_evm.rpc.overrides import parse_overrides
 from foretell_evm.rpc.reads import PRIORITY_FEE
 from foretell_evm.rpc.selectors import require_block
 from foretell_evm.vm import ForetellVM
+
+_SIGNED_BY_CLIENTS: Final = (
+    "authorizationList", "blobs", "blobVersionedHashes", "maxFeePerBlobGas", "commitments", "proofs",
+)  # fmt: skip
+"""Fields of transactions with delegations (EIP-7702) and blobs (EIP-4844), which the node does not sign."""
 
 
 def call(
@@ -142,6 +147,7 @@ def _fill(
     chain: ForetellChain, fields: Mapping[str, Any], sender: Address, key: PrivateKey | None
 ) -> SignedTransactionAPI:
     """The transaction with what is not given filled in, signed; impersonated where there is no key."""
+    _require_served(chain, fields)
     given_nonce, given_gas = fields.get("nonce"), fields.get("gas")
     message: dict[str, Any] = {
         "nonce": chain.next_nonce(sender) if given_nonce is None else parse_quantity(given_nonce, "nonce"),
@@ -153,9 +159,15 @@ def _fill(
         "data": parse_input(fields),
     }
     builder: Any = ForetellVM.get_transaction_builder()
-    if key is not None and fields.get("gasPrice") is not None and not fields.get("accessList"):
-        price = parse_quantity(fields["gasPrice"], "gasPrice")
-        legacy = builder.create_unsigned_transaction(gas_price=price, **message)
+    access_list = parse_access_list(fields)
+    if key is not None and fields.get("gasPrice") is not None:
+        message["gas_price"] = parse_quantity(fields["gasPrice"], "gasPrice")
+        if access_list:
+            listed = builder.new_unsigned_access_list_transaction(
+                chain_id=chain.config.chain_id, access_list=access_list, **message
+            )
+            return chain.decode_transaction(listed.as_signed_transaction(key).encode())
+        legacy = builder.create_unsigned_transaction(**message)
         signed = legacy.as_signed_transaction(key, chain_id=chain.config.chain_id)
         return chain.decode_transaction(signed.encode())
     tip, fee = _fees(chain, fields)
@@ -163,13 +175,25 @@ def _fill(
         chain_id=chain.config.chain_id,
         max_priority_fee_per_gas=tip,
         max_fee_per_gas=fee,
-        access_list=parse_access_list(fields),
+        access_list=access_list,
         **message,
     )
     if key is None:
         return ImpersonatedTransaction(sender, unsigned)
     # py-evm signs into an older fork's class; blocks hold this fork's.
     return chain.decode_transaction(unsigned.as_signed_transaction(key).encode())
+
+
+def _require_served(chain: ForetellChain, fields: Mapping[str, Any]) -> None:
+    """Refuse what would be left out of the transaction without a word."""
+    for name in _SIGNED_BY_CLIENTS:
+        if fields.get(name):
+            raise RpcError(
+                INVALID_PARAMS, f"{name}: sign the transaction, and send it with eth_sendRawTransaction"
+            )
+    given = fields.get("chainId")
+    if given is not None and parse_quantity(given, "chainId") != chain.config.chain_id:
+        raise RpcError(INVALID_PARAMS, f"chainId: {given} is not {chain.config.chain_id}")
 
 
 def _fees(chain: ForetellChain, fields: Mapping[str, Any]) -> tuple[int, int]:

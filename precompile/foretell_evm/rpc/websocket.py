@@ -97,6 +97,7 @@ class Connection:
             if response is not None:
                 await self._send(response)
             self._subscriptions.activate()
+            self.news.set()  # what came while a new subscription was silent
         finally:
             self._room.release()
 
