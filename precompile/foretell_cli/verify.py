@@ -78,8 +78,9 @@ def _wanted(what: str, upstream: Upstream) -> Wanted:
     last = None if found[2] == "-" else int(found[3] or first)
     if last is not None and last < first:
         raise click.BadParameter(f"{what!r}: the range is upside down")
-    if last is not None and last > upstream.head():
-        raise UnknownBlock(f"{upstream.url} has no block {last}; its head is {upstream.head()}")
+    head = upstream.head()
+    if max(first, last or 0) > head:
+        raise UnknownBlock(f"{upstream.url} has no block {max(first, last or 0)}; its head is {head}")
     return Wanted(first, last)
 
 
@@ -90,12 +91,15 @@ def _hash(text: str) -> bytes:
 
 
 def _shown(verification: Verification, wanted: Wanted, last: int) -> Iterator[VerifiedBlock]:
+    found = wanted.transaction is None
     for block in verification.up_to(last):
-        hashes = {"0x" + each.hex() for each in block.transactions}
-        if block.number == wanted.first and wanted.transaction and wanted.transaction not in hashes:
-            raise UnknownBlock(f"block {block.number} does not hold {wanted.transaction}: the node is wrong")
         if block.number >= wanted.first:
-            yield block
+            found = found or wanted.transaction in {"0x" + each.hex() for each in block.transactions}
+            if found:
+                yield block
+    # Behind the loop, so that it holds for a block that is not there as well, as block 0 is not.
+    if not found:
+        raise UnknownBlock(f"block {wanted.first} does not hold {wanted.transaction}: the node is wrong")
 
 
 def _tell(verification: Verification, wanted: Wanted, last: int, blocks: Iterator[VerifiedBlock]) -> None:

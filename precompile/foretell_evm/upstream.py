@@ -1,10 +1,13 @@
 """Another node, asked over JSON-RPC. Nothing that it says is believed; its answers are bounded."""
 
+import re
+import time
 from typing import Any, Final, Self
 
 import requests
 from eth_typing import HexStr
 from pydantic_core import from_json
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from foretell_evm.description import ChainDescription
 from foretell_evm.errors import UpstreamError
@@ -13,7 +16,11 @@ from foretell_spec.sidecar import Sidecar
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _TIMEOUT_S: Final = 30.0
+"""For a connection, and between two parts of an answer."""
+_ANSWER_S: Final = 300.0
+"""For the body of one answer: somebody who sends a byte now and then never reaches the other limit."""
 _PART_BYTES: Final = 65_536
+_QUANTITY: Final = re.compile(r"0x(0|[1-9a-f][0-9a-f]{0,15})")
 
 
 class Upstream:
@@ -22,6 +29,7 @@ class Upstream:
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +49,7 @@ class Upstream:
                 self.url, json=request, timeout=_TIMEOUT_S, stream=True, allow_redirects=False
             ) as response:
                 answer = from_json(self._read(response), allow_inf_nan=False)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             failure = UpstreamError(f"{self.url} does not answer: {_short(error)}")
             failure.hint = "is the node running, and is this the address that it prints?"
             raise failure from None
@@ -50,9 +58,12 @@ class Upstream:
         return _result(self.url, method, answer)
 
     def _read(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for part in response.iter_content(_PART_BYTES):
+        body, end = bytearray(), time.monotonic() + _ANSWER_S
+        # Not iter_content: it waits until a part is full, and unpacks what is compressed.
+        while part := response.raw.read1(_PART_BYTES, decode_content=False):
             body += part
+            if time.monotonic() > end:
+                raise UpstreamError(f"{self.url} takes over {_ANSWER_S:g} seconds for one answer")
             if len(body) > MAX_ANSWER_BYTES:
                 raise UpstreamError(f"{self.url} answers with over {MAX_ANSWER_BYTES} bytes")
         return bytes(body)
@@ -91,10 +102,9 @@ class Upstream:
             raise UpstreamError(f"{self.url} gives no block {number} with its sidecar: {error}") from None
 
     def _integer(self, method: str, value: Any) -> int:
-        try:
-            return int(value, 16)
-        except (TypeError, ValueError):
-            raise UpstreamError(f"{self.url} answers {method} without a block number") from None
+        if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+            raise UpstreamError(f"{self.url} answers {method} without a block number")
+        return int(value, 16)
 
 
 def _result(url: str, method: str, answer: Any) -> Any:
@@ -114,8 +124,8 @@ def _bytes(value: HexStr) -> bytes:
     return bytes.fromhex(value.removeprefix("0x"))
 
 
-def _short(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+def _short(error: requests.RequestException | HTTPError) -> str:
+    if isinstance(error, requests.Timeout | ReadTimeoutError):
         return f"no answer within {_TIMEOUT_S:g} seconds"
     if isinstance(error, requests.ConnectionError):
         return "no connection"

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -11,8 +12,9 @@ import rlp
 from click.testing import CliRunner, Result
 
 from foretell_cli.app import main
+from foretell_evm import upstream
 from foretell_evm.description import ChainDescription
-from foretell_evm.errors import ConfigError
+from foretell_evm.errors import ConfigError, UpstreamError
 from foretell_evm.rpc.dispatch import Dispatcher
 from foretell_evm.rpc.http import bind, serve
 from foretell_spec.tensor import WAD
@@ -88,6 +90,7 @@ def test_verify__with_the_genesis_that_one_knows__holds(fork: Fork, url: str) ->
     [
         ("0x" + "12" * 32, "has no transaction"),
         ("999999", "has no block 999999"),
+        ("999999-", "has no block 999999"),
         ("4-2", "upside down"),
         ("latest", "no transaction hash"),
         ("0x12", "no transaction hash"),
@@ -192,6 +195,7 @@ LIES: list[tuple[Lie, str]] = [
     (about("foretell_chain", lambda _: []), "description"),
     (about("eth_blockNumber", lambda _: "many"), "without a block number"),
     (about("eth_blockNumber", lambda _: {}), "without a block number"),
+    (about("eth_blockNumber", lambda _: "-0x1"), "without a block number"),
     (about("eth_blockNumber", lambda _: hex(10**6)), "header not found"),
 ]
 
@@ -204,6 +208,39 @@ def test_verify__node_that_lies__is_caught_with_a_reason(
     assert result.exit_code == 1, result.output
     assert said in " ".join(result.output.split())
     assert "Unexpected" not in result.output
+
+
+@pytest.mark.parametrize("number", ["0x0", "0x1", "-0x5", " 0x0 ", "0x0_1", 0, None, "0x" + "f" * 17])
+def test_verify__transaction_that_the_node_made_up__is_never_said_to_hold(
+    liar: Callable[[Lie], str], number: Any
+) -> None:
+    url = liar(about("eth_getTransactionReceipt", lambda _: {"blockNumber": number}))
+    for form in ((), ("--json",)):
+        result = verify("0x" + "12" * 32, "--rpc", url, *form)
+        assert result.exit_code == 1, result.output
+        assert "is in block" not in result.output
+
+
+def test_upstream__that_sends_a_byte_now_and_then__is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "_ANSWER_S", 0.2)
+    done = threading.Event()
+    listener = bind("127.0.0.1", 0)
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not done.wait(0.05):
+                connection.sendall(b" ")
+
+    threading.Thread(target=drip, daemon=True).start()
+    with closing(listener), upstream.Upstream(f"http://127.0.0.1:{listener.getsockname()[1]}") as node:
+        try:
+            with pytest.raises(UpstreamError, match="seconds for one answer"):
+                node.head()
+        finally:
+            done.set()
 
 
 def test_verify__node_without_our_methods__says_that_it_is_none(liar: Callable[[Lie], str]) -> None:
