@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -123,6 +124,11 @@ def run_script(name: str, out: Path) -> None:
 
 
 def same(one: Path, other: Path) -> bool:
+    if one.suffix == ".npz":  # its bytes depend on the version of Python's zipfile
+        with np.load(one) as arrays, np.load(other) as others:
+            return arrays.files == others.files and all(
+                arrays[name].tobytes() == others[name].tobytes() for name in arrays.files
+            )
     return one.read_bytes() == other.read_bytes()
 
 

@@ -59,6 +59,34 @@ def test_http__batch_without_end__is_refused(url: str) -> None:
     assert post(url, json.dumps([call] * (MAX_BATCH + 1)).encode())["error"]["code"] == -32600
 
 
+ADDRESS = "0x" + "11" * 20
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("eth_getBlockByNumber", [[], False]),
+        ("eth_getBlockByNumber", [{"blockNumber": {}}, False]),
+        ("eth_getBalance", [ADDRESS, [1]]),
+        ("eth_getLogs", [{"fromBlock": []}]),
+        ("eth_getLogs", [{"toBlock": {"a": 1}}]),
+        ("eth_getStorageAt", [ADDRESS, hex(2**256), "latest"]),
+        ("eth_getBlockByNumber", [hex(2**20000), False]),
+        ("anvil_setBalance", [ADDRESS, hex(2**256)]),
+        ("anvil_setStorageAt", [ADDRESS, hex(2**256), "0x1"]),
+        ("anvil_setStorageAt", [ADDRESS, "0x1", "0x" + "11" * 33]),
+        ("evm_setIntervalMining", [hex(2**255)]),
+        ("evm_setNextBlockTimestamp", [hex(2**256)]),
+    ],
+)
+def test_method__value_out_of_range_or_of_another_kind__is_refused(
+    fork: Fork, method: str, params: list[object]
+) -> None:
+    with pytest.raises(RpcError) as refused:
+        fork.chain.rpc(method, params)
+    assert refused.value.rpc_code == -32602
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

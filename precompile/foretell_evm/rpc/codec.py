@@ -42,6 +42,8 @@ def parse_quantity(value: Any, name: str = "quantity") -> int:
         raise RpcError(INVALID_PARAMS, f"{name}: not a quantity: {value!r}") from None
     if isinstance(value, bool) or number < 0:
         raise RpcError(INVALID_PARAMS, f"{name}: not a quantity: {value!r}")
+    if number >= 2**256:
+        raise RpcError(INVALID_PARAMS, f"{name}: too large: {number.bit_length()} bits")
     return number
 
 

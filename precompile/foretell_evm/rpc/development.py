@@ -16,6 +16,7 @@ from foretell_evm.rpc.codec import (
 )
 
 MAX_BLOCKS_AT_ONCE = 100_000
+MAX_INTERVAL_S = 365 * 86_400
 
 
 def snapshot(chain: ForetellChain) -> str:
@@ -73,7 +74,10 @@ def get_automine(chain: ForetellChain) -> bool:
 
 def set_interval_mining(chain: ForetellChain, seconds: Any) -> None:
     """``evm_setIntervalMining``, in seconds as anvil takes it."""
-    chain.set_interval(parse_quantity(seconds, "seconds"))
+    interval = parse_quantity(seconds, "seconds")
+    if interval > MAX_INTERVAL_S:
+        raise RpcError(INVALID_PARAMS, f"seconds: at most {MAX_INTERVAL_S}")
+    chain.set_interval(interval)
 
 
 def set_balance(chain: ForetellChain, address: Any, balance: Any) -> None:
@@ -97,7 +101,7 @@ def set_code(chain: ForetellChain, address: Any, code: Any) -> None:
 def set_storage_at(chain: ForetellChain, address: Any, slot: Any, value: Any) -> bool:
     """``anvil_setStorageAt``"""
     account, position = parse_address(address), parse_quantity(slot, "slot")
-    stored = int.from_bytes(parse_data(value, "value"), "big")
+    stored = parse_quantity(value, "value")
     chain.set_state(lambda state: state.set_storage(account, position, stored))
     return True
 

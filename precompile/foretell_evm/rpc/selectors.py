@@ -29,7 +29,7 @@ def find_block(chain: ForetellChain, selector: Any) -> BlockRecord | None:
         selector = selector.get("blockNumber", "latest")
     if selector == "pending":
         return chain.pending_record()
-    if selector is None or selector in _HEAD_TAGS:
+    if _is_head(selector):
         return chain.head
     number = 0 if selector == "earliest" else parse_quantity(selector, "block")
     try:
@@ -74,7 +74,7 @@ class LogFilter:
         last = fields.get("toBlock", "latest")
         return cls(
             first=_number(chain, fields.get("fromBlock", "latest")),
-            last=None if last in _HEAD_TAGS or last is None else _number(chain, last),
+            last=None if _is_head(last) else _number(chain, last),
             block_hash=None if block_hash is None else parse_data(block_hash, "blockHash", 32),
             addresses=_addresses(fields.get("address")),
             topics=_topics(fields.get("topics")),
@@ -109,8 +109,12 @@ class LogFilter:
         return all(not wanted or topic in wanted for wanted, topic in pairs)
 
 
+def _is_head(selector: Any) -> bool:
+    return selector is None or (isinstance(selector, str) and selector in _HEAD_TAGS)
+
+
 def _number(chain: ForetellChain, selector: Any) -> int:
-    if selector is None or selector in _HEAD_TAGS:
+    if _is_head(selector):
         return chain.head.number
     return 0 if selector == "earliest" else parse_quantity(selector, "block")
 
