@@ -40,7 +40,6 @@ class BlockOverride:
     timestamp: int | None = None
     gas_limit: int | None = None
     coinbase: Address | None = None
-    base_fee_per_gas: int | None = None
     mix_hash: bytes | None = None
 
     def apply(self, header: BlockHeaderAPI) -> BlockHeaderAPI:

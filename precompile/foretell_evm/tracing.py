@@ -6,9 +6,9 @@ Normal execution pays nothing for this: a trace runs on a state class of its own
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
-from eth.abc import BlockHeaderAPI, ComputationAPI, MessageAPI, StateAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 from eth.exceptions import VMError
 from eth_typing import Address, Hash32
 
@@ -16,6 +16,7 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.core import ChainCore
 from foretell_evm.execution import Call, spoofed
+from foretell_evm.receipts import ADDRESS as PRECOMPILE_ADDRESS
 from foretell_evm.resolution import CheckedAnswer, Replay, Resolution, Source, resolving
 from foretell_evm.state import ForetellState
 
@@ -53,6 +54,8 @@ class _WatchedOpcode:
         self.mnemonic: str = getattr(opcode, "__wrapped__", opcode).mnemonic
 
     def __call__(self, computation: ComputationAPI) -> None:
+        if isinstance(computation, WatchedComputation):
+            computation.instruction = self.mnemonic
         steps = _watch_of(computation.state).steps
         if steps is None:
             self._opcode(computation)
@@ -77,10 +80,29 @@ class WatchedComputation(ForetellComputation):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.instruction = ""
+        """Name of the instruction that runs."""
+        self.kinds_of_children: list[str] = []
+        """The instruction behind each of the frame's calls."""
         self.logs_before_children: list[int] = []
         """How many logs of its own the frame had when each of its calls began."""
 
+    @classmethod
+    def apply_message(
+        cls,
+        state: StateAPI,
+        message: MessageAPI,
+        transaction_context: TransactionContextAPI,
+        parent_computation: ComputationAPI | None = None,
+    ) -> ComputationAPI:
+        """Run a call; what the precompile asks of system contracts is the node's work, and not watched."""
+        if parent_computation is None and message.sender == PRECOMPILE_ADDRESS and _is_watched(state):
+            with _watching(state, None):
+                return super().apply_message(state, message, transaction_context)
+        return super().apply_message(state, message, transaction_context, parent_computation)
+
     def apply_child_computation(self, child_msg: MessageAPI) -> ComputationAPI:
+        self.kinds_of_children.append(self.instruction)
         self.logs_before_children.append(len(self._log_entries))
         steps = _watch_of(self.state).steps
         if steps is not None:
@@ -138,6 +160,13 @@ class Tracer:
 
     def __init__(self, core: ChainCore) -> None:
         self._core = core
+        stock = core.state().computation_class.get_precompiles()
+        self.precompiles: frozenset[Address] = frozenset(stock)
+        """Addresses that every transaction of this chain may call without loading an account."""
+        computation = type("ChainComputation", (WatchedComputation,), {"_precompiles": stock})
+        self._state_class: type[WatchedState] = type(
+            "ChainState", (WatchedState,), {"computation_class": computation}
+        )
 
     def transaction(self, record: BlockRecord, index: int, watch: Watch) -> Traced:
         """A transaction of a block, after those before it, with the answers of the block's sidecar."""
@@ -178,18 +207,17 @@ class Tracer:
     def _state(self, header: BlockHeaderAPI, state_root: bytes) -> WatchedState:
         vm = self._core.executor.vm_at(header, state_root)
         context = vm.state.execution_context
-        return WatchedState(self._core.chain.chaindb.db, context, Hash32(state_root))
+        return self._state_class(self._core.chain.chaindb.db, context, Hash32(state_root))
+
+
+def _is_watched(state: StateAPI) -> TypeGuard[WatchedState]:
+    return isinstance(state, WatchedState) and state.watch is not None
 
 
 @contextmanager
-def _watching(state: WatchedState, watch: Watch) -> Iterator[None]:
-    state.watch = watch
+def _watching(state: WatchedState, watch: Watch | None) -> Iterator[None]:
+    before, state.watch = state.watch, watch
     try:
         yield
     finally:
-        state.watch = None
-
-
-def precompile_addresses() -> frozenset[Address]:
-    """Addresses that every transaction may call without loading an account."""
-    return frozenset(ForetellComputation.get_precompiles())
+        state.watch = before

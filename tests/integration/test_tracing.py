@@ -80,6 +80,13 @@ def theirs() -> Iterator[Side]:
     anvil.stop()
 
 
+def proxy(instruction: str, target: str) -> bytes:
+    """Creation code of a contract that calls ``target`` by ``instruction``: fa, f4, f2 or f1."""
+    value = "" if instruction in {"fa", "f4"} else "6000"
+    code = bytes.fromhex("6000" * 4 + value + "73" + target[2:] + "5a" + instruction + "00")
+    return bytes.fromhex(f"60{len(code):02x}600c60003960{len(code):02x}6000f3") + code
+
+
 CASES = {
     "a call with a call inside": lambda side: (side.counter, b""),
     "a revert": lambda side: (side.counter, b"\1"),
@@ -110,6 +117,27 @@ def test_call_tracer__same_transaction__is_what_anvil_says(ours: Side, theirs: S
         del tree["gas"]  # the limit in geth and here; what is left of it after the intrinsic gas in anvil
         trees.append(tree)
     assert trees[0] == trees[1]
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("instruction", ["f1", "f2", "f4", "fa"])
+def test_call_tracer__each_kind_of_call__is_what_anvil_says(
+    ours: Side, theirs: Side, instruction: str
+) -> None:
+    trees = []
+    for side in (ours, theirs):
+        inner = side.create(proxy("fa", side.counter))
+        outer = side.create(proxy(instruction, inner))
+        sent = side.send(outer, b"")
+        tree = lower(side.rpc("debug_traceTransaction", sent, {"tracer": "callTracer"}))
+        trees.append(
+            [
+                (call["type"], call["from"], call["to"])
+                for call in (tree, *tree["calls"], *tree["calls"][0]["calls"])
+            ]
+        )
+    assert trees[0] == trees[1]
+    assert len(trees[0]) == 3
 
 
 @pytest.mark.anvil
@@ -270,6 +298,12 @@ def test_trace_call__asks_the_model__and_shows_its_answer(fork: Fork) -> None:
     message = {"to": PRECOMPILE, "data": "0x" + fork.infer_data((10**18, 10**18)).hex(), "gas": hex(GAS)}
     tree = fork.chain.rpc("debug_traceCall", [message, "latest", {"tracer": "callTracer"}])
     assert tree["output"] == fork.chain.rpc("eth_call", [message])
+
+
+def test_trace_call__of_the_precompile__does_not_show_what_the_node_reads(fork: Fork) -> None:
+    message = {"to": PRECOMPILE, "data": "0x" + fork.infer_data((10**18, 10**18)).hex(), "gas": hex(GAS)}
+    assert fork.chain.rpc("debug_traceCall", [message, "latest", {}])["structLogs"] == []
+    assert fork.chain.rpc("eth_createAccessList", [message])["accessList"] == []
 
 
 def test_trace_block__every_transaction__is_traced_after_those_before_it(ours: Side, fork: Fork) -> None:

@@ -11,7 +11,7 @@ from foretell_evm.execution import AccessList, Call, gas_used
 from foretell_evm.rpc.codec import Json, quantity, word
 from foretell_evm.rpc.selectors import require_block
 from foretell_evm.rpc.sends import parse_call
-from foretell_evm.tracing import Traced, Watch, precompile_addresses
+from foretell_evm.tracing import Traced, Watch
 
 _ROUNDS: Final = 32
 """A list changes the gas that is left, and so what is touched; geth too repeats until nothing changes."""
@@ -43,7 +43,7 @@ def _touched(chain: ForetellChain, call: Call, record: BlockRecord) -> tuple[Tra
     watch = Watch()
     traced = chain.calls.traced(call, record, chain.tracer, watch)
     coinbase = traced.computation.state.coinbase  # warm from the start (EIP-3651)
-    free = {call.sender, traced.computation.msg.storage_address, coinbase, *precompile_addresses()}
+    free = {call.sender, traced.computation.msg.storage_address, coinbase, *chain.tracer.precompiles}
     touched = sorted(watch.touched.items())
     return traced, tuple(
         (address, tuple(sorted(slots))) for address, slots in touched if slots or address not in free

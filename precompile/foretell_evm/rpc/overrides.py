@@ -15,8 +15,6 @@ _BLOCK_FIELDS: Final = {
     "time": "timestamp",
     "timestamp": "timestamp",
     "gasLimit": "gas_limit",
-    "baseFee": "base_fee_per_gas",
-    "baseFeePerGas": "base_fee_per_gas",
 }
 """Quantities, under geth's name and under the header's."""
 

@@ -92,3 +92,14 @@ def test_numbers__both_ways__exact_or_rounded_once() -> None:
     assert from_wad(0) == (0, 0)
     assert from_wad(2**127 - 1) == (2**127 - 1, 18)
     assert from_wad(-WAD // 2) == (-5, 1)
+
+
+def test_run_model__traced__has_the_output_that_the_call_has(og: Fork) -> None:
+    message = {"from": og.user, "to": OG, "data": "0x" + call_data(og).hex(), "gas": hex(3_000_000)}
+    output = og.chain.rpc("eth_call", [message])
+    tree = og.chain.rpc("debug_traceCall", [message, "latest", {"tracer": "callTracer"}])
+    assert tree["output"] == output
+    sent = og.chain.rpc("eth_sendTransaction", [message])
+    og.settle(sent)
+    assert og.chain.rpc("debug_traceTransaction", [sent, {"tracer": "callTracer"}])["output"] == output
+    assert og.chain.rpc("eth_createAccessList", [message])["accessList"] == []

@@ -10,18 +10,24 @@ from foretell_evm.execution import revert_message
 from foretell_evm.rpc.codec import Json, data, quantity, word
 
 
-def call_tree(computation: ComputationAPI, *, only_top: bool = False, with_logs: bool = False) -> Json:
+def call_tree(
+    computation: Any, *, only_top: bool = False, with_logs: bool = False, kind: str | None = None
+) -> Json:
     """The call and all calls inside it, with the gas of the execution alone (no intrinsic gas).
 
     Args:
         computation: what has run.
         only_top: leave the calls inside out.
         with_logs: each call with its logs; those of a failed call are gone with it.
+        kind: the instruction behind the call; ``None`` for the transaction itself.
     """
     message: Any = computation.msg
+    kind = kind or ("CREATE" if message.is_create else "CALL")
+    # A delegated call has its caller's sender; who makes the call is the account whose storage it works on.
+    caller = message.storage_address if kind == "DELEGATECALL" else message.sender
     tree: Json = {
-        "type": _kind(message),
-        "from": to_checksum_address(message.sender),
+        "type": kind,
+        "from": to_checksum_address(caller),
         "to": to_checksum_address(message.storage_address if message.is_create else message.code_address),
         "value": quantity(message.value),
         "gas": quantity(message.gas),
@@ -35,7 +41,8 @@ def call_tree(computation: ComputationAPI, *, only_top: bool = False, with_logs:
     if with_logs and not computation.is_error:
         _add_logs(tree, computation)
     if computation.children and not only_top:
-        tree["calls"] = [call_tree(child, with_logs=with_logs) for child in computation.children]
+        pairs = zip(computation.children, computation.kinds_of_children, strict=True)
+        tree["calls"] = [call_tree(child, with_logs=with_logs, kind=each) for child, each in pairs]
     return tree
 
 
@@ -52,14 +59,6 @@ def _add_logs(tree: Json, computation: Any) -> None:
     ]
     if logs:
         tree["logs"] = logs
-
-
-def _kind(message: Any) -> str:
-    if message.is_create:
-        return "CREATE"
-    if message.code_address != message.storage_address:
-        return "DELEGATECALL" if not message.should_transfer_value else "CALLCODE"
-    return "STATICCALL" if message.is_static else "CALL"
 
 
 def _add_error(tree: Json, computation: ComputationAPI) -> None:
