@@ -1,5 +1,6 @@
 """What somebody needs to build another node's genesis: served by ``foretell_chain``, read by verifiers."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from eth_typing import ChecksumAddress
@@ -69,7 +70,6 @@ class ChainDescription(_Strict):
         if config.opengradient is not None:
             raise ConfigError("a chain that serves OpenGradient's ABI cannot be described to other nodes yet")
         funded = [*((address, config.balance) for address in accounts), *config.endowments]
-        system, quorum = config.system, config.quorum
         return cls(
             chain_id=config.chain_id,
             genesis_time=genesis_time,
@@ -77,14 +77,9 @@ class ChainDescription(_Strict):
             base_fee=config.base_fee,
             coinbase=config.coinbase,
             funded=[_Funded(address=address, wei=wei) for address, wei in funded],
-            system=_System(
-                min_bond=system.min_bond,
-                unbonding_period=system.unbonding_period,
-                dispute_bond=system.dispute_bond,
-                cancel_delay=system.cancel_delay,
-            ),
+            system=_System(**asdict(config.system)),
             bundles_per_block=config.limits.bundles_per_block,
-            quorum=_Quorum(executors=quorum.executors, agree=quorum.agree),
+            quorum=_Quorum(**asdict(config.quorum)),
         )
 
     @classmethod

@@ -81,8 +81,8 @@ class Executor:
         return self.vm_at(header, state_root).state
 
     def state_for(self, header: BlockHeaderAPI, state_root: bytes, overrides: Overrides) -> StateAPI:
-        """The state that a message runs on: gas is free in it, and it is what ``overrides`` pretend."""
-        state = self.state_at(overrides.block.apply(header.copy(base_fee_per_gas=0)), state_root)
+        """The state that a message runs on, as ``overrides`` pretend it to be."""
+        state = self.state_at(message_header(header, overrides), state_root)
         overrides.apply(state)
         return state
 
@@ -118,6 +118,11 @@ class Executor:
         except ValidationError as error:
             return Invalid(str(error))
         return Ready(computation, tuple(resolution.used))
+
+
+def message_header(header: BlockHeaderAPI, overrides: Overrides) -> BlockHeaderAPI:
+    """The block that a message runs in: gas is free in it."""
+    return overrides.block.apply(header.copy(base_fee_per_gas=0))
 
 
 def gas_used(call_gas: int, computation: ComputationAPI) -> int:

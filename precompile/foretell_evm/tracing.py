@@ -15,7 +15,7 @@ from eth_typing import Address, Hash32
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.core import ChainCore
-from foretell_evm.execution import Call, spoofed
+from foretell_evm.execution import Call, message_header, spoofed
 from foretell_evm.receipts import ADDRESS as PRECOMPILE_ADDRESS
 from foretell_evm.resolution import CheckedAnswer, Replay, Resolution, Source, resolving
 from foretell_evm.state import ForetellState
@@ -196,7 +196,7 @@ class Tracer:
             InferenceNeeded: one is not.
             ValidationError: the message cannot be run.
         """
-        state = self._state(call.overrides.block.apply(header.copy(base_fee_per_gas=0)), state_root)
+        state = self._state(message_header(header, call.overrides), state_root)
         call.overrides.apply(state)
         transaction = spoofed(state, call)
         with resolving(Resolution(source)), _watching(state, watch):

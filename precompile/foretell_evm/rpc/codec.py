@@ -34,7 +34,7 @@ def parse_quantity(value: Any, name: str = "quantity") -> int:
     """Read a quantity; plain JSON numbers and decimal strings are taken too.
 
     Raises:
-        RpcError: it is none, or negative.
+        RpcError: it is none, negative, or no EVM word holds it.
     """
     try:
         number = value if isinstance(value, int) else int(value, 16 if str(value).startswith("0x") else 10)

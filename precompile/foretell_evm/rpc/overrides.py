@@ -39,8 +39,8 @@ def _account(value: Any) -> AccountOverride:
     if "state" in fields and "stateDiff" in fields:
         raise RpcError(INVALID_PARAMS, "state override: give state or stateDiff, not both")
     return AccountOverride(
-        balance=_quantity(fields, "balance", 2**256),
-        nonce=_quantity(fields, "nonce", 2**64),
+        balance=None if fields.get("balance") is None else parse_quantity(fields["balance"], "balance"),
+        nonce=_uint64(fields, "nonce"),
         code=None if fields.get("code") is None else parse_data(fields["code"], "code"),
         storage=None if fields.get("state") is None else _slots(fields["state"], "state"),
         storage_diff=_slots(fields.get("stateDiff") or {}, "stateDiff"),
@@ -49,11 +49,7 @@ def _account(value: Any) -> AccountOverride:
 
 def _slots(value: Any, name: str) -> dict[int, int]:
     fields = parse_fields(value, name)
-    return {_word(slot, name): _word(stored, name) for slot, stored in fields.items()}
-
-
-def _word(value: Any, name: str) -> int:
-    return _bounded(parse_quantity(value, name), 2**256, name)
+    return {parse_quantity(slot, name): parse_quantity(stored, name) for slot, stored in fields.items()}
 
 
 def _block(value: Any) -> BlockOverride:
@@ -61,7 +57,7 @@ def _block(value: Any) -> BlockOverride:
     known = _BLOCK_FIELDS.keys() | {"coinbase", "feeRecipient", "random", "prevRandao"}
     _require_known(fields, known, "block overrides")
     changes: dict[str, Any] = {
-        name: _quantity(fields, given, 2**64) for given, name in _BLOCK_FIELDS.items() if given in fields
+        name: _uint64(fields, given) for given, name in _BLOCK_FIELDS.items() if given in fields
     }
     for name in ("coinbase", "feeRecipient"):
         if fields.get(name) is not None:
@@ -80,12 +76,10 @@ def _require_known(fields: Mapping[str, Any], known: Any, name: str) -> None:
         )
 
 
-def _quantity(fields: Mapping[str, Any], name: str, limit: int) -> int | None:
-    value = fields.get(name)
-    return None if value is None else _bounded(parse_quantity(value, name), limit, name)
-
-
-def _bounded(number: int, limit: int, name: str) -> int:
-    if number >= limit:
+def _uint64(fields: Mapping[str, Any], name: str) -> int | None:
+    if fields.get(name) is None:
+        return None
+    number = parse_quantity(fields[name], name)
+    if number >= 2**64:
         raise RpcError(INVALID_PARAMS, f"{name}: {number} is too large")
     return number

@@ -50,8 +50,6 @@ def _account(encoded: bytes) -> Any:
 
 def _slot(chain: ForetellChain, storage_root: bytes, slot: Any) -> Json:
     number = parse_quantity(slot, "storage key")
-    if number >= 2**256:
-        raise RpcError(INVALID_PARAMS, f"storage key: {number} is too large")
     trie = HexaryTrie(chain.database, storage_root)
     key = keccak(number.to_bytes(32, "big"))
     stored = trie[key]

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
+from eth.abc import SignedTransactionAPI
 from eth_utils import keccak
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.config import GWEI
 from foretell_evm.errors import RpcError
+from foretell_evm.history import Inclusion
 from foretell_evm.rpc.codec import (
     INVALID_PARAMS,
     Json,
@@ -130,24 +132,29 @@ def get_block_receipts(chain: ForetellChain, block: Any) -> list[Json] | None:
 
 def get_transaction_by_hash(chain: ForetellChain, transaction_hash: Any) -> Json | None:
     """A transaction in a block or in the mempool."""
-    wanted = parse_data(transaction_hash, "hash", 32)
-    found = chain.history.inclusion(wanted)
-    if found is not None:
-        return transaction_json(found.record.block.transactions[found.index], found.record, found.index)
-    with chain.lock:
-        entry = chain.mempool.get(wanted)
-    return None if entry is None else transaction_json(entry.transaction, None)
+    transaction, found = _find_transaction(chain, transaction_hash)
+    if transaction is None:
+        return None
+    return transaction_json(transaction, found.record if found else None, found.index if found else 0)
 
 
 def get_raw_transaction(chain: ForetellChain, transaction_hash: Any) -> str | None:
     """``eth_getRawTransactionByHash``: a transaction in a block or in the mempool, as it was sent."""
+    transaction, _ = _find_transaction(chain, transaction_hash)
+    return None if transaction is None else data(transaction.encode())
+
+
+def _find_transaction(
+    chain: ForetellChain, transaction_hash: Any
+) -> tuple[SignedTransactionAPI | None, Inclusion | None]:
+    """A known transaction, and where it is if that is in a block."""
     wanted = parse_data(transaction_hash, "hash", 32)
     found = chain.history.inclusion(wanted)
     if found is not None:
-        return data(found.record.block.transactions[found.index].encode())
+        return found.record.block.transactions[found.index], found
     with chain.lock:
         entry = chain.mempool.get(wanted)
-    return None if entry is None else data(entry.transaction.encode())
+    return (None if entry is None else entry.transaction), None
 
 
 def get_transaction_by_block(chain: ForetellChain, number: Any, index: Any) -> Json | None:
