@@ -23,15 +23,14 @@ from foretell_spec.abi import InferCall, encode_infer
 from foretell_spec.addresses import MODEL_REGISTRY, OPERATOR_REGISTRY, PRECOMPILE, SETTLEMENT
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
-from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
 from foretell_spec.request import precompile_request_id
 from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import WAD, quantise, tensor_hash
 from tests.kit.compiled import compiled
+from tests.kit.manifest import SCALE, adding_manifest
 
-SCALE = 7
 ETHER = 10**18
 PROOF = b"valid proof"
 INPUTS = (3 * WAD, -WAD // 2)
@@ -110,22 +109,8 @@ class Fork:
 
     def make_manifest(self, **overrides: Any) -> Manifest:
         """A manifest of the adding model."""
-        values: dict[str, Any] = {
-            "determinism": DeterminismClass.CIRCUIT,
-            "publisher": self.deployer,
-            "metadata_hash": keccak(text="metadata"),
-            "input_size": 2,
-            "output_size": 1,
-            "input_scale": SCALE,
-            "output_scale": SCALE,
-            "input_min": -1000 << SCALE,
-            "input_max": 1000 << SCALE,
-            "tolerance": WAD // 100,
-            "verifier_code_hash": keccak(self.w3.eth.get_code(self.verifier)),
-            "challenge_window": 3600,
-            "proof_window": 1800,
-        }
-        return Manifest(**{**values, **overrides})
+        code_hash = keccak(self.w3.eth.get_code(self.verifier))
+        return adding_manifest(**{"publisher": self.deployer, "verifier_code_hash": code_hash, **overrides})
 
     def register(self, manifest: Manifest) -> bytes:
         """Register a model."""

@@ -11,12 +11,12 @@ from rlp import encode as rlp_encode
 
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.bundle import bundle_digest, sign_digest
-from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest
 from foretell_spec.request import NO_SEED
 from foretell_spec.tensor import WAD, quantise, tensor_hash
 from tests.kit.chain import CHAIN_ID, Chain, Contract, Result
 from tests.kit.compiled import OPTIMIZE, compiled
+from tests.kit.manifest import SCALE, adding_manifest
 
 ETHER = 10**18
 MIN_BOND = ETHER
@@ -26,11 +26,8 @@ VALUE_AT_RISK = 2 * ETHER
 FEE = ETHER // 100
 CANCEL_DELAY = 600
 UNBONDING_PERIOD = 7 * 24 * 3600
-CHALLENGE_WINDOW = 3600
-PROOF_WINDOW = 1800
 DEADLINE_IN = 300
 CALLBACK_GAS = 300_000
-SCALE = 7
 PROOF = b"valid proof"
 
 OPEN, DELIVERED, DISPUTED, FINAL, UNDETERMINED, EXPIRED, CANCELLED = range(1, 8)
@@ -110,22 +107,8 @@ class World:
 
     def make_manifest(self, **overrides: Any) -> Manifest:
         """A valid manifest with other values for some fields."""
-        values: dict[str, Any] = {
-            "determinism": DeterminismClass.CIRCUIT,
-            "publisher": self.publisher,
-            "metadata_hash": keccak(text="metadata"),
-            "input_size": 2,
-            "output_size": 1,
-            "input_scale": SCALE,
-            "output_scale": SCALE,
-            "input_min": -1000 << SCALE,
-            "input_max": 1000 << SCALE,
-            "tolerance": WAD // 100,
-            "verifier_code_hash": runtime_hash("mocks/SumVerifier.vy"),
-            "challenge_window": CHALLENGE_WINDOW,
-            "proof_window": PROOF_WINDOW,
-        }
-        return Manifest(**{**values, **overrides})
+        code_hash = runtime_hash("mocks/SumVerifier.vy")
+        return adding_manifest(**{"publisher": self.publisher, "verifier_code_hash": code_hash, **overrides})
 
     def register_model(self, manifest: Manifest, verifier: str | None = None) -> bytes:
         """Register a model and return its id."""

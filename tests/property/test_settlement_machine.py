@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.kit.chain import RevertedError
+from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW
 from tests.kit.world import (
     BOND,
     CANCEL_DELAY,
     CANCELLED,
-    CHALLENGE_WINDOW,
     DEADLINE_IN,
     DELIVERED,
     DISPUTE_BOND,
@@ -28,7 +28,6 @@ from tests.kit.world import (
     FINAL,
     MIN_BOND,
     OPEN,
-    PROOF_WINDOW,
     PROVEN,
     SIGNED,
     UNBONDING_PERIOD,

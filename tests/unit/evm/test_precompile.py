@@ -13,7 +13,8 @@ from foretell_spec.gas import required_gas
 from foretell_spec.reasons import Reason, revert_data
 from foretell_spec.request import precompile_request_id, receipt_id
 from foretell_spec.tensor import WAD, quantise, tensor_hash
-from tests.kit.fork import INPUTS, SCALE, Fork
+from tests.kit.fork import INPUTS, Fork
+from tests.kit.manifest import SCALE
 
 
 def refusal(fork: Fork, data: bytes, **fields) -> Reason | None:

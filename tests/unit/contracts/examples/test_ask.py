@@ -3,17 +3,15 @@ import pytest
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.tensor import dequantise
 from tests.kit.chain import Contract, reverts
+from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW, SCALE
 from tests.kit.world import (
     CANCEL_DELAY,
-    CHALLENGE_WINDOW,
     DELIVERED,
     DISPUTE_BOND,
     FEE,
     FINAL,
     INPUTS,
-    PROOF_WINDOW,
     PROVEN,
-    SCALE,
     SIGNED,
     VALUE_AT_RISK,
     World,

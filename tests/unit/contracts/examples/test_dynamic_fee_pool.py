@@ -9,18 +9,8 @@ from foretell_spec.bundle import bundle_digest, sign_digest
 from foretell_spec.tensor import WAD, quantise, tensor_hash
 from tests.kit.chain import CHAIN_ID, Chain, Contract, Result, reverts
 from tests.kit.compiled import compiled
-from tests.kit.world import (
-    CHALLENGE_WINDOW,
-    DISPUTE_BOND,
-    ETHER,
-    PROOF,
-    PROOF_WINDOW,
-    PROVEN,
-    SCALE,
-    SIGNED,
-    OperatorAccount,
-    World,
-)
+from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW, SCALE
+from tests.kit.world import DISPUTE_BOND, ETHER, PROOF, PROVEN, SIGNED, OperatorAccount, World
 
 CLOSES = [4000 + 2 * i for i in range(23)]
 LIQUIDITY = 100 * ETHER

@@ -5,17 +5,15 @@ from eth_utils import keccak
 
 from foretell_spec.tensor import dequantise
 from tests.kit.chain import Contract, Event, RevertedError, reverts
+from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW, SCALE
 from tests.kit.world import (
     CALLBACK_GAS,
-    CHALLENGE_WINDOW,
     DELIVERED,
     DISPUTE_BOND,
     FINAL,
     INPUTS,
     PROOF,
-    PROOF_WINDOW,
     PROVEN,
-    SCALE,
     SIGNED,
     VALUE_AT_RISK,
     World,

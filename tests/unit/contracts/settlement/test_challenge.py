@@ -2,17 +2,8 @@ import pytest
 
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import reverts
-from tests.kit.world import (
-    BOND,
-    CHALLENGE_WINDOW,
-    DISPUTE_BOND,
-    DISPUTED,
-    NONE,
-    PROOF_WINDOW,
-    PROVEN,
-    VALUE_AT_RISK,
-    World,
-)
+from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW
+from tests.kit.world import BOND, DISPUTE_BOND, DISPUTED, NONE, PROVEN, VALUE_AT_RISK, World
 
 
 def delivered(world: World, **overrides: object) -> bytes:

@@ -3,6 +3,7 @@ import pytest
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import reverts
+from tests.kit.manifest import PROOF_WINDOW
 from tests.kit.world import (
     BOND,
     DEADLINE_IN,
@@ -10,7 +11,6 @@ from tests.kit.world import (
     EXPIRED,
     FEE,
     NONE,
-    PROOF_WINDOW,
     PROVEN,
     UNDETERMINED,
     VALUE_AT_RISK,

@@ -2,7 +2,8 @@ import pytest
 
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import reverts
-from tests.kit.world import ATTESTED, BOND, CHALLENGE_WINDOW, FEE, FINAL, PROVEN, SIGNED, World
+from tests.kit.manifest import CHALLENGE_WINDOW
+from tests.kit.world import ATTESTED, BOND, FEE, FINAL, PROVEN, SIGNED, World
 
 
 def test_finalise__window_over__pays_and_unlocks(world: World) -> None:

@@ -8,7 +8,8 @@ from eth_utils import keccak
 from foretell_spec.bundle import MAX_PROOF_BYTES
 from foretell_spec.tensor import MAX_INPUTS, MAX_OUTPUTS, WAD, quantise, tensor_hash
 from tests.kit.chain import RevertedError
-from tests.kit.world import CHALLENGE_WINDOW, FINAL, PROOF, SCALE, World
+from tests.kit.manifest import CHALLENGE_WINDOW, SCALE
+from tests.kit.world import FINAL, PROOF, World
 
 INPUTS = tuple(WAD * (i - 100) for i in range(MAX_INPUTS))
 BLOCK_PART = 3_000_000

@@ -5,14 +5,13 @@ import pytest
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import RevertedError, reverts
+from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW
 from tests.kit.world import (
     BOND,
-    CHALLENGE_WINDOW,
     DISPUTE_BOND,
     FEE,
     FINAL,
     PROOF,
-    PROOF_WINDOW,
     PROVEN,
     VALUE_AT_RISK,
     World,

@@ -4,11 +4,11 @@ from eth_utils import keccak
 from foretell_spec.request import settlement_request_id
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import CHAIN_ID, reverts
+from tests.kit.manifest import CHALLENGE_WINDOW
 from tests.kit.world import (
     AGREED,
     ATTESTED,
     BOND,
-    CHALLENGE_WINDOW,
     DELIVERED,
     DISPUTE_BOND,
     FEE,
