@@ -202,8 +202,8 @@ class Devnet:
         """Bond an operator, and let the chain ask it.
 
         Args:
-            key: of the bonded account, which signs its bundles too. Default: one that follows from the
-                number of operators added before, the same in each run.
+            key: of the bonded account, which signs its bundles too; one that is bonded already stays as it
+                is. Default: one that follows from the number of operators added before, the same in each run.
             bond: wei, at least the registry's ``min_bond``.
             exposure_cap: most wei of the bond that may be locked at once.
             make: who answers. Default: an honest operator with the devnet's models.
@@ -211,8 +211,11 @@ class Devnet:
         key = key or dev_key(f"operator {self._added}")
         self._added += 1
         account: LocalAccount = Account.from_key(key.to_bytes())
-        self.fund(account.address, bond + POCKET_MONEY)
-        self.transact(account, self.operator_registry.functions.register(account.address, exposure_cap), bond)
+        # On a chain that was kept it may be bonded already.
+        if self.operator_registry.functions.signer_of(account.address).call() != account.address:
+            self.fund(account.address, bond + POCKET_MONEY)
+            register = self.operator_registry.functions.register(account.address, exposure_cap)
+            self.transact(account, register, bond)
         operator = DevOperator(account, make(Identity(account.address, key), self.store, self.proofs))
         self.operators.append(operator)
         self.chain.add_operator(operator.service)

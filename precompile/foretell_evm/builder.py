@@ -37,7 +37,6 @@ class BlockBuilder:
     def __init__(
         self, chain: Chain, header: BlockHeaderAPI, state_root: bytes, source: Source, max_bundles: int
     ) -> None:
-        self._chain = chain
         self._source = source
         self._vm = _as_vm(chain.get_vm(header.copy(state_root=state_root)))
         self._header = self._vm.get_header()
@@ -49,10 +48,10 @@ class BlockBuilder:
         self._needing: dict[bytes, InferenceJob] = {}
         self._invalid: dict[bytes, str] = {}
 
-    def build(self, candidates: Iterable[SignedTransactionAPI], *, keep: bool = True) -> BuiltBlock:
+    def build(self, candidates: Iterable[SignedTransactionAPI]) -> BuiltBlock:
         """Execute the candidates in order and seal the block. Behind one left out, its sender's are too.
 
-        ``keep``: store it as a block of the chain.
+        The state of the block is in the chain's database then; the block itself is nowhere yet.
         """
         self._vm.block_preprocessing(self._vm.get_block())
         stopped: set[bytes] = set()
@@ -64,7 +63,7 @@ class BlockBuilder:
                     stopped.add(transaction.sender)
                 if self._header.gas_limit - self._header.gas_used < _LEAST_TRANSACTION_GAS:
                     break
-        return BuiltBlock(self._seal(keep), tuple(self._computations), self._needing, self._invalid)
+        return BuiltBlock(self._seal(), tuple(self._computations), self._needing, self._invalid)
 
     def _add(self, transaction: SignedTransactionAPI) -> bool:
         if transaction.gas > self._header.gas_limit - self._header.gas_used:
@@ -105,15 +104,13 @@ class BlockBuilder:
         requests = list(dict.fromkeys(answer.request_id for answer in answers))
         return Sidecar(answers, self._source.dissents(requests)[: self._max_bundles])
 
-    def _seal(self, keep: bool) -> BlockRecord:
+    def _seal(self) -> BlockRecord:
         sidecar = self._sidecar()
         filled = self._vm.set_block_transactions_and_withdrawals(
             self._vm.get_block(), self._header, self._transactions, self._receipts
         )
         processed = self._vm.block_postprocessing(filled)
         block = self._vm.mine_block(processed, extra_data=sidecar.root).block
-        if keep:
-            self._chain.chaindb.persist_block(block)
         return BlockRecord(
             block=block,
             receipts=tuple(self._receipts),

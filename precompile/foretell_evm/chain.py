@@ -5,14 +5,13 @@ JSON-RPC doors call. Nothing that builds a block waits for an inference: transac
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from eth.abc import BlockHeaderAPI, DatabaseAPI, SignedTransactionAPI, StateAPI
-from eth.chains.base import Chain
 from eth_typing import Address, ChecksumAddress
 
 from foretell_evm.accounts import DevAccount, dev_accounts
@@ -22,29 +21,34 @@ from foretell_evm.builder import BuiltBlock
 from foretell_evm.calls import CallRunner
 from foretell_evm.config import ChainConfig, Mining
 from foretell_evm.core import ChainCore
-from foretell_evm.genesis import create_chain
+from foretell_evm.following import Follower
 from foretell_evm.history import History, Inclusion
 from foretell_evm.impersonation import Impersonation
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.mempool import Mempool
 from foretell_evm.miner import Miner
+from foretell_evm.opening import open_history
 from foretell_evm.resolution import Source
 from foretell_evm.snapshots import Snapshots
+from foretell_evm.storage.store import Store
 from foretell_evm.tracing import Tracer
+from foretell_evm.upstream import Upstream
 from foretell_spec.operator import Operator
 
 
 class ForetellChain:
     """A development chain. Use :meth:`create`; close it, or use it as a context manager."""
 
-    def __init__(self, config: ChainConfig, chain: Chain, genesis: BlockHeaderAPI) -> None:
+    def __init__(self, config: ChainConfig, store: Store, history: History) -> None:
         self.config = config
         self.accounts: tuple[DevAccount, ...] = dev_accounts(config.mnemonic, config.accounts)
-        self._core = ChainCore(config, chain, genesis)
+        self._core = ChainCore(config, store, history)
         self._miner = Miner(self._core, self._take_back)
         self._admission = Admission(self._core, self._miner.transaction_is_ready)
         self._snapshots = Snapshots(self._core, self._admission.advance)
         self._rpc: Callable[[str, Sequence[Any]], Any] | None = None
+        self.follower: Follower | None = None
+        """Who lets this chain grow by another node's blocks; ``None``: it makes its own."""
         self.tracer = Tracer(self._core)
         self.calls = CallRunner(self, self._core.executor, self._core.pool, config.call_waits)
 
@@ -54,23 +58,62 @@ class ForetellChain:
     # -- life
 
     @classmethod
-    def create(cls, config: ChainConfig | None = None, operators: Sequence[Operator] = ()) -> Self:
-        """Start a chain in memory, with operators in this process; each needs a bond as well.
+    def create(
+        cls,
+        config: ChainConfig | None = None,
+        operators: Sequence[Operator] = (),
+        folder: Path | None = None,
+    ) -> Self:
+        """Start a chain, with operators in this process; each needs a bond as well.
+
+        Args:
+            config: default: a chain of ten funded accounts, a block a transaction.
+            operators: who answers.
+            folder: where the chain is kept; one that is there goes on from its head. Default: it ends with
+                this object.
 
         Raises:
-            ConfigError: the configuration makes no chain.
+            ConfigError: the configuration makes no chain, or another one than the folder holds.
+            StoreError: the folder cannot be used.
         """
-        config = config or ChainConfig()
-        started = int(time.time()) if config.genesis_time is None else config.genesis_time
-        chain = cls(config, *create_chain(config, started))
+        chain = cls(*open_history(config or ChainConfig(), folder))
+        config = chain.config
         for operator in operators:
             chain.add_operator(operator)
         if config.mining is Mining.INTERVAL:
             chain.set_interval(config.block_time)
         return chain
 
+    @classmethod
+    def follow(cls, url: str, folder: Path | None = None) -> Self:
+        """Start a chain that grows by the checked blocks of another node, and makes none.
+
+        Args:
+            url: the node's JSON-RPC.
+            folder: where the chain is kept, so that it need not be checked from its genesis on again.
+
+        Raises:
+            BlockRejected: the node's chain begins otherwise than it says, or than the folder's.
+            UpstreamError: the node does not answer.
+            ConfigError: what it says of its chain makes none, or another one than the folder holds.
+            StoreError: the folder cannot be used.
+        """
+        upstream = Upstream(url)
+        config = replace(upstream.description().config(), mining=Mining.MANUAL)
+        chain = cls(*open_history(config, folder))
+        chain.follower = Follower(chain._core, upstream)
+        try:
+            chain.follower.start()
+        except BaseException:
+            chain.close()
+            raise
+        return chain
+
     def close(self) -> None:
-        """Stop mining and asking operators."""
+        """Stop mining, following and asking operators."""
+        self._core.closed.set()
+        if self.follower is not None:
+            self.follower.close()
         self._core.close()
 
     def __enter__(self) -> Self:
@@ -131,8 +174,7 @@ class ForetellChain:
     @property
     def database(self) -> DatabaseAPI:
         """Trie nodes and blocks by hash; to be read alone."""
-        database: DatabaseAPI = self._core.chain.chaindb.db
-        return database
+        return self._core.store.nodes
 
     # -- states
 
@@ -239,7 +281,7 @@ class ForetellChain:
             state = self.state(head)
             change(state)
             state.persist()
-            self.history.replace_head(replace(head, state_root=state.state_root))
+            self.history.set_state_root(state.state_root)
 
     def set_interval_of_timestamps(self, seconds: int | None) -> None:
         """Let each block be so many seconds after its parent; ``None``: as the clock says."""

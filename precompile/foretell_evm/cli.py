@@ -1,6 +1,8 @@
 """The command ``foretell node``: a development chain with the inference precompile, over HTTP."""
 
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,18 +23,43 @@ Attach = Callable[[ForetellChain], None]
 """Called with the new chain before it is served: whoever composes the command attaches operators here."""
 
 
-def run_node(config: ChainConfig, host: str, port: int, attach: Attach | None = None) -> None:
-    """Serve a new chain until interrupted.
+def run_node(
+    config: ChainConfig, host: str, port: int, attach: Attach | None = None, folder: Path | None = None
+) -> None:
+    """Serve a chain until interrupted: a new one, or the one that ``folder`` keeps.
 
     Raises:
         ServerError: the address cannot be used.
+        StoreError: the folder cannot be used.
+        ConfigError: the folder holds another chain.
     """
-    listener = bind(host, port)
-    with ForetellChain.create(config) as chain:
+    with closing(bind(host, port)) as listener, ForetellChain.create(config, folder=folder) as chain:
         if attach is not None:
             attach(chain)
         click.echo(_banner(chain, host, listener.getsockname()[1]))
         serve(chain, listener)
+
+
+def run_follower(url: str, host: str, port: int, folder: Path | None = None) -> None:
+    """Check another node's blocks as they come, and serve them, until interrupted.
+
+    Raises:
+        BlockRejected: a block breaks a rule.
+        UpstreamError: the node does not answer at the start.
+        ServerError: the address cannot be used.
+        StoreError: the folder cannot be used.
+    """
+    with closing(bind(host, port)) as listener, ForetellChain.follow(url, folder) as chain:
+        follower = chain.follower
+        if follower is None:
+            raise TypeError("a chain that follows has a follower")
+        click.echo(
+            f"Following {url} from block {chain.head.number} on; every block is checked, no model is run"
+        )
+        click.echo(f"Listening http://{host}:{listener.getsockname()[1]}  (Ctrl-C to stop)")
+        serve(chain, listener, follower.stopped)
+        if follower.failure is not None:
+            raise follower.failure
 
 
 def _banner(chain: ForetellChain, host: str, port: int) -> str:

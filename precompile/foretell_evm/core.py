@@ -4,7 +4,6 @@ import threading
 import time
 
 from eth.abc import BlockHeaderAPI, StateAPI
-from eth.chains.base import Chain
 from eth_typing import Address, ChecksumAddress
 
 from foretell_evm.answers import PoolSource
@@ -13,16 +12,16 @@ from foretell_evm.config import ChainConfig
 from foretell_evm.errors import RpcError
 from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.execution import Executor
+from foretell_evm.genesis import create_chain
 from foretell_evm.history import History
 from foretell_evm.impersonation import Impersonation
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.mempool import Mempool
 from foretell_evm.resolution import Source
+from foretell_evm.storage.store import Store
 from foretell_evm.system_calls import SystemCallError, signer_of
-from foretell_evm.vm import ForetellVM
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
-from foretell_spec.sidecar import Sidecar
 
 
 class Clock:
@@ -73,10 +72,12 @@ class ChainCore:
     ``changed`` is notified when a transaction comes, is in a block or is evicted, and when the chain stops.
     """
 
-    def __init__(self, config: ChainConfig, chain: Chain, genesis: BlockHeaderAPI) -> None:
+    def __init__(self, config: ChainConfig, store: Store, history: History) -> None:
         self.config = config
-        self.chain = chain
-        self.executor = Executor(chain)
+        self.store = store
+        self.history = history
+        self.chain = create_chain(config, store.nodes)
+        self.executor = Executor(self.chain)
         self.checker = EvidenceChecker(config.chain_id, config.quorum)
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
@@ -87,14 +88,14 @@ class ChainCore:
         self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
         self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
-        block = ForetellVM.get_block_class()(genesis, transactions=[], uncles=[], withdrawals=[])
-        self.history = History(BlockRecord(block, (), Sidecar(), (), genesis.state_root))
 
     def close(self) -> None:
         """Let everybody who waits go, and ask operators no more."""
         self.closed.set()
         self.announce()
         self.pool.close()
+        with self.lock:
+            self.store.close()
 
     def announce(self) -> None:
         """Tell everybody who waits that something is new."""

@@ -7,6 +7,7 @@ EvmError
 ├── BlockRejected         E-BLK-001  a block or sidecar that breaks a rule; ``rule`` names it
 ├── UnknownBlock          E-BLK-002  a block that the chain does not have
 ├── ConfigError           E-CFG-001  a configuration that makes no chain
+├── StoreError            E-STO-001  the chain's database cannot be used
 ├── ServerError           E-NET-001  the JSON-RPC server cannot start
 └── UpstreamError         E-NET-002  another node that cannot be asked, or does not answer as a node does
 
@@ -70,6 +71,12 @@ class ConfigError(EvmError):
     """A configuration that makes no chain."""
 
     code = "E-CFG-001"
+
+
+class StoreError(EvmError):
+    """The chain's database cannot be used."""
+
+    code = "E-STO-001"
 
 
 class ServerError(EvmError):

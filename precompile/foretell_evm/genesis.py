@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from eth.abc import BlockHeaderAPI, StateAPI
+from eth.abc import BlockHeaderAPI, DatabaseAPI, StateAPI
 from eth.chains.base import Chain
 from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.db.atomic import AtomicDB
@@ -23,6 +23,7 @@ from eth_utils import to_canonical_address, to_checksum_address
 
 from foretell_contracts import load
 from foretell_evm.accounts import dev_accounts
+from foretell_evm.blocks import BlockRecord
 from foretell_evm.config import ChainConfig, SystemParameters
 from foretell_evm.errors import ConfigError
 from foretell_evm.opengradient import inference as og_inference
@@ -35,6 +36,7 @@ from foretell_spec.addresses import (
     SETTLEMENT,
     ZERO_ADDRESS,
 )
+from foretell_spec.sidecar import Sidecar
 
 # INVALID: the account must have code, or compilers' existence checks fail and EIP-161 clears its storage.
 PRECOMPILE_CODE: Final = b"\xfe"
@@ -138,21 +140,22 @@ def allocation(config: ChainConfig) -> Allocation:
     return {**funded, **endowed, **precompiles, **system_contracts(config.system, config.chain_id)}
 
 
-def create_chain(config: ChainConfig, genesis_time: int) -> tuple[Chain, BlockHeaderAPI]:
-    """A py-evm chain in memory, and its genesis header."""
-    db, cls = AtomicDB(), chain_class(config.chain_id, config.opengradient)
-    context = ForetellVM.create_execution_context(
-        _genesis_header(config.gas_limit, config.base_fee, genesis_time), (), ChainContext(config.chain_id)
-    )
-    state = ForetellVM.get_state_class()(db, context, _EMPTY_ROOT_HEADER.state_root)
+def create_chain(config: ChainConfig, database: DatabaseAPI) -> Chain:
+    """A py-evm chain whose states are in ``database``."""
+    return chain_class(config.chain_id, config.opengradient)(AtomicDB(database))
+
+
+def write_genesis(config: ChainConfig, genesis_time: int, database: DatabaseAPI) -> BlockRecord:
+    """Put the state of block 0 into ``database``; the block."""
+    header = _genesis_header(config.gas_limit, config.base_fee, genesis_time)
+    context = ForetellVM.create_execution_context(header, (), ChainContext(config.chain_id))
+    state = ForetellVM.get_state_class()(AtomicDB(database), context, _EMPTY_ROOT_HEADER.state_root)
     for address, account in allocation(config).items():
         _apply(state, Address(to_canonical_address(address)), account)
     state.persist()
-    header = _genesis_header(config.gas_limit, config.base_fee, genesis_time).copy(
-        state_root=state.state_root
-    )
-    cls.from_genesis_header(db, header)
-    return cls(db), header
+    sealed = header.copy(state_root=state.state_root)
+    block = ForetellVM.get_block_class()(sealed, transactions=[], uncles=[], withdrawals=[])
+    return BlockRecord(block, (), Sidecar(), (), state.state_root)
 
 
 def _genesis_header(gas_limit: int, base_fee: int, timestamp: int) -> BlockHeaderAPI:

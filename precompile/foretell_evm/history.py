@@ -1,17 +1,20 @@
-"""The blocks of a chain in memory, and what of them is found by hash."""
+"""The blocks of a chain, and what of them is found by hash."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from eth.abc import ComputationAPI
+from lru import LRU
 
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import UnknownBlock
+from foretell_evm.storage.store import Store
 
-TRACED_TRANSACTIONS: Final = 1024
-"""Included transactions whose computations are kept for traces."""
+CACHED_BLOCKS: Final = 256
+TRACED_TRANSACTIONS: Final = 128
+"""Included transactions whose computations are kept, for who asks at once why one failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +26,25 @@ class Inclusion:
 
 
 class History:
-    """Grows by :meth:`append`; goes back by :meth:`restore`. Whoever changes it holds the chain's lock."""
+    """Grows by :meth:`append`; goes back by :meth:`revert_to`. Whoever changes it holds the chain's lock.
 
-    def __init__(self, genesis: BlockRecord) -> None:
-        self._records: list[BlockRecord] = []
-        self._by_hash: dict[bytes, BlockRecord] = {}
-        self._inclusions: dict[bytes, Inclusion] = {}
+    What was used last is in memory, all else in the store.
+    """
+
+    def __init__(self, store: Store, genesis: BlockRecord) -> None:
+        """Start with a block 0 where the store is empty, else with what it holds."""
+        self._store = store
+        self._recent: LRU[int, BlockRecord] = LRU(CACHED_BLOCKS)
         self._computations: OrderedDict[bytes, ComputationAPI] = OrderedDict()
-        self.append(genesis)
+        number = store.head_number()
+        if number is None:
+            store.append(genesis)
+        self._head = genesis if number is None else self._read(number)
 
     @property
     def head(self) -> BlockRecord:
         """The last block."""
-        return self._records[-1]
-
-    @property
-    def records(self) -> tuple[BlockRecord, ...]:
-        """All blocks, genesis first."""
-        return tuple(self._records)
+        return self._head
 
     def block(self, number: int) -> BlockRecord:
         """A block by number.
@@ -48,22 +52,38 @@ class History:
         Raises:
             UnknownBlock: there is none.
         """
-        records = self._records
-        if not 0 <= number < len(records):
-            raise UnknownBlock(f"no block {number}; the head is {len(records) - 1}")
-        return records[number]
+        head = self._head
+        if number == head.number:
+            return head
+        if not 0 <= number < head.number:
+            raise UnknownBlock(f"no block {number}; the head is {head.number}")
+        return self._recent.get(number) or self._read(number)
 
-    def blocks(self, first: int, last: int) -> Sequence[BlockRecord]:
+    def _read(self, number: int) -> BlockRecord:
+        record = self._store.block(number)
+        if record is None:
+            raise UnknownBlock(f"no block {number}")
+        self._recent[number] = record
+        return record
+
+    def blocks(self, first: int, last: int) -> Iterator[BlockRecord]:
         """Blocks ``first`` to ``last``, as far as they exist."""
-        return self._records[max(first, 0) : last + 1]
+        for number in range(max(first, 0), min(last, self._head.number) + 1):
+            yield self.block(number)
+
+    def blocks_with_logs(self, first: int, last: int) -> Iterator[BlockRecord]:
+        """Those of the blocks ``first`` to ``last`` in which something was logged."""
+        return self._store.blocks(max(first, 0), min(last, self._head.number), logged=True)
 
     def block_by_hash(self, block_hash: bytes) -> BlockRecord | None:
         """A block of this chain by hash."""
-        return self._by_hash.get(block_hash)
+        number = self._store.number_of(block_hash)
+        return None if number is None else self.block(number)
 
     def inclusion(self, transaction_hash: bytes) -> Inclusion | None:
         """Where a transaction is, if it is in a block."""
-        return self._inclusions.get(transaction_hash)
+        place = self._store.place_of(transaction_hash)
+        return None if place is None else Inclusion(self.block(place[0]), place[1])
 
     def computation(self, transaction_hash: bytes) -> ComputationAPI | None:
         """The computation of an included transaction, while it is kept."""
@@ -71,22 +91,23 @@ class History:
 
     def append(self, record: BlockRecord, computations: Sequence[ComputationAPI] = ()) -> None:
         """Add the next block, with the computations of its transactions where they are known."""
-        self._records.append(record)
-        self._by_hash[record.block.hash] = record
-        for index, transaction in enumerate(record.block.transactions):
-            self._inclusions[transaction.hash] = Inclusion(record, index)
+        self._store.append(record)
+        self._recent[record.number] = self._head = record
         for transaction, computation in zip(record.block.transactions, computations, strict=False):
             self._computations[transaction.hash] = computation
         while len(self._computations) > TRACED_TRANSACTIONS:
             self._computations.popitem(last=False)
 
-    def replace_head(self, record: BlockRecord) -> None:
-        """Put ``record`` in the place of the last block."""
-        self._records.pop()
-        self.append(record)
+    def set_state_root(self, state_root: bytes) -> None:
+        """Let another state follow the head than the one that its header states."""
+        self._store.set_state_root(self._head.number, state_root)
+        self._head = replace(self._head, state_root=state_root)
+        self._recent[self._head.number] = self._head
 
-    def restore(self, records: Iterable[BlockRecord]) -> None:
-        """Be what it was when these were all its blocks."""
-        self._records, self._by_hash, self._inclusions = [], {}, {}
-        for record in records:
-            self.append(record)
+    def revert_to(self, number: int, state_root: bytes) -> None:
+        """Drop the blocks behind one, after which that state follows."""
+        record = self.block(number)
+        self._store.truncate(number)
+        self._recent.clear()
+        self._head = record
+        self.set_state_root(state_root)

@@ -17,14 +17,18 @@ class ImpersonatedTransaction(PragueTypedTransaction):
     another sender, so no full node imports the block.
     """
 
-    def __init__(self, sender: Address, unsigned: Any) -> None:
+    def __init__(self, forged: PragueTypedTransaction) -> None:
+        super().__init__(DYNAMIC_FEE_TYPE, forged._inner)
+        self._impersonated = Address(forged.r.to_bytes(20, "big"))
+
+    @classmethod
+    def forge(cls, sender: Address, unsigned: Any) -> "ImpersonatedTransaction":
+        """An unsigned dynamic-fee transaction as if ``sender`` had sent it."""
         builder: Any = ForetellVM.get_transaction_builder()
         fields = {name: getattr(unsigned, name) for name in unsigned._meta.field_names}
-        forged = builder.new_dynamic_fee_transaction(
-            **fields, y_parity=0, r=int.from_bytes(sender, "big"), s=1
+        return cls(
+            builder.new_dynamic_fee_transaction(**fields, y_parity=0, r=int.from_bytes(sender, "big"), s=1)
         )
-        super().__init__(DYNAMIC_FEE_TYPE, forged._inner)
-        self._impersonated = sender
 
     def get_sender(self) -> Address:
         """Whom the node pretends to be."""

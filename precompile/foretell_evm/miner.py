@@ -85,7 +85,9 @@ class Miner:
     def pending(self) -> BlockRecord:
         """The block that would be made now; it is not kept."""
         with self._core.lock:
-            return self._builder().build(self._candidates(), keep=False).record
+            record = self._builder().build(self._candidates()).record
+            self._core.store.nodes.set_aside()
+            return record
 
     def _builder(self) -> BlockBuilder:
         core = self._core

@@ -112,8 +112,9 @@ class NoAnswers:
 class Replay:
     """The checked answers of a block to import: each must be asked for in its turn."""
 
-    def __init__(self, answers: Sequence[CheckedAnswer]) -> None:
+    def __init__(self, answers: Sequence[CheckedAnswer], dissents: tuple[Dissent, ...] = ()) -> None:
         self._answers = answers
+        self._dissents = dissents
         self._next = 0
 
     def find(self, job: InferenceJob) -> CheckedAnswer | None:
@@ -127,9 +128,9 @@ class Replay:
         return checked
 
     def dissents(self, request_ids: Sequence[bytes]) -> tuple[Dissent, ...]:
-        """Nothing: those of the block are in it already."""
+        """Those of the block, which are about its own answers."""
         del request_ids
-        return ()
+        return self._dissents
 
 
 _CURRENT: ContextVar[Resolution | None] = ContextVar("foretell_resolution", default=None)

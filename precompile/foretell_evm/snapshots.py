@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from eth.abc import SignedTransactionAPI
 
-from foretell_evm.blocks import BlockRecord
 from foretell_evm.core import ChainCore
 from foretell_evm.mempool import Entry, Mempool
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    records: tuple[BlockRecord, ...]
+    number: int
+    state_root: bytes
     pending: tuple[SignedTransactionAPI, ...]
     time_offset: int
 
@@ -37,7 +37,8 @@ class Snapshots:
         with core.lock:
             self._count += 1
             pending = tuple(entry.transaction for entry in core.mempool)
-            self._kept[self._count] = _Snapshot(core.history.records, pending, core.clock.offset)
+            head = core.head
+            self._kept[self._count] = _Snapshot(head.number, head.state_root, pending, core.clock.offset)
             return self._count
 
     def revert(self, number: int) -> bool:
@@ -51,7 +52,7 @@ class Snapshots:
             if snapshot is None:
                 return False
             self._kept = {key: kept for key, kept in self._kept.items() if key < number}
-            core.history.restore(snapshot.records)
+            core.history.revert_to(snapshot.number, snapshot.state_root)
             core.mempool = Mempool(core.config.limits)
             core.clock.restore(snapshot.time_offset)
             core.announce()

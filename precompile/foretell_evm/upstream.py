@@ -35,6 +35,10 @@ class Upstream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._session.close()
 
     def call(self, method: str, *params: Any) -> Any:

@@ -31,7 +31,7 @@ class Verification:
     def __init__(self, upstream: Upstream, genesis: bytes | None = None) -> None:
         self._upstream = upstream
         self._node = FullNode(upstream.description().config())
-        self.genesis: bytes = self._node.head.hash
+        self.genesis: bytes = self._node.head.block.hash
         """Hash of block 0: whoever knows it knows which chain this is."""
         _, _, announced = upstream.block(0)
         for expected, whose in ((announced, "the node's block 0"), (genesis, "the one that you gave")):
@@ -46,8 +46,8 @@ class Verification:
             BlockRejected: one breaks a rule; nothing behind it is looked at.
             UpstreamError: the node does not give one.
         """
-        while self._node.head.block_number < last:
-            number = self._node.head.block_number + 1
+        while self._node.head.number < last:
+            number = self._node.head.number + 1
             try:
                 yield self._verify(number)
             except BlockRejected as error:
@@ -55,7 +55,7 @@ class Verification:
 
     def _verify(self, number: int) -> VerifiedBlock:
         block, sidecar, announced = self._upstream.block(number)
-        imported = self._node.import_checked(block, sidecar, announced)
+        imported = self._node.import_block(block, sidecar, announced)
         header = imported.header
         return VerifiedBlock(
             number=header.block_number,

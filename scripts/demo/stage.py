@@ -302,7 +302,7 @@ class Stage:
 
     def follow_chain(self) -> int:
         """Let a full node without any model import every new block; how many that were."""
-        first, last = self.node.head.block_number + 1, self.devnet.chain.head.header.block_number
+        first, last = self.node.head.number + 1, self.devnet.chain.head.number
         for record in self.devnet.chain.history.blocks(first, last):
             self.node.import_block(rlp.encode(record.block), record.sidecar, record.block.hash)
         return last - first + 1

@@ -82,10 +82,10 @@ def resealed(block: Any, sidecar: Sidecar) -> bytes:
 
 
 def rejected(node: FullNode, block: bytes, sidecar: Sidecar, block_hash: bytes | None = None) -> str:
-    head = node.head.hash
+    head = node.head.block.hash
     with pytest.raises(BlockRejected) as caught:
         node.import_block(block, sidecar, block_hash)
-    assert node.head.hash == head
+    assert node.head.block.hash == head
     return caught.value.rule
 
 
@@ -93,7 +93,7 @@ def test_import__builders_blocks__same_state() -> None:
     block, sidecar, block_hash = story().last
     fresh = story().node()
 
-    header = fresh.import_block(block, sidecar, block_hash)
+    header = fresh.import_block(block, sidecar, block_hash).header
 
     assert len(sidecar.answers) == 2
     assert len(decoded(block).transactions) == 3
@@ -107,7 +107,7 @@ def test_import__again_after_rejections__still_accepts() -> None:
     rejected(fresh, block, Sidecar())
     swapped = Sidecar(sidecar.answers[::-1])
     rejected(fresh, resealed(decoded(block), swapped), swapped)
-    assert fresh.import_block(block, sidecar, block_hash).hash == block_hash
+    assert fresh.import_block(block, sidecar, block_hash).header.hash == block_hash
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_import__dissent_of_bonded_operators__accepted(name: str, outputs: tuple
     block, sidecar, _ = story().last
     lead = sidecar.answers[0].lead
     told = Sidecar(sidecar.answers, (Dissent(lead, said(lead, outputs, name)),))
-    header = story().node().import_block(resealed(decoded(block), told), told)
+    header = story().node().import_block(resealed(decoded(block), told), told).header
     assert header.extra_data == told.root != sidecar.root
 
 
@@ -334,7 +334,7 @@ from foretell_evm.full_node import FullNode
 from foretell_spec.sidecar import Sidecar
 node = FullNode(ChainConfig(genesis_time=int(sys.argv[2])))
 for block, sidecar in json.load(open(sys.argv[1])):
-    header = node.import_block(bytes.fromhex(block), Sidecar.from_json(sidecar))
+    header = node.import_block(bytes.fromhex(block), Sidecar.from_json(sidecar)).header
 print(header.hash.hex())
 """
     arguments = [sys.executable, "-c", program, str(file), str(GENESIS_TIME)]

@@ -115,7 +115,7 @@ def test_ask__late_different_answer__kept_as_evidence_and_only_a_proof_counts_th
     node = FullNode(fork.config)
     for number in range(1, fork.chain.head.number + 1):
         node.import_block(*fork.sidecar(number))
-    assert node.head.hash == fork.chain.head.block.hash
+    assert node.head.block.hash == fork.chain.head.block.hash
 
 
 def test_ask__disagreement_that_nobody_proves__undetermined(fork: Fork) -> None:
@@ -273,7 +273,7 @@ def test_blocks__of_waiting_transactions__imported_by_a_full_node(fork: Fork) ->
     node = FullNode(fork.config)
     for number in range(1, fork.chain.head.number + 1):
         node.import_block(*fork.sidecar(number))
-    assert node.head.hash == fork.chain.head.block.hash
+    assert node.head.block.hash == fork.chain.head.block.hash
 
 
 def test_call_and_estimate__without_answer__get_one_and_compute_once(fork: Fork) -> None:

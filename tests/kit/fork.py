@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from eth_abi import decode, encode
@@ -82,11 +83,11 @@ def operator_key(name: str) -> PrivateKey:
 class Fork:
     """A chain, a web3 over it, the registered model and an ``Ask`` contract."""
 
-    def __init__(self, config: ChainConfig | None = None) -> None:
+    def __init__(self, config: ChainConfig | None = None, folder: Path | None = None) -> None:
         self.config = config or ChainConfig(genesis_time=GENESIS_TIME)
         mining = self.config.mining
         # Set up with automining, whatever the test wants afterwards.
-        self.chain = ForetellChain.create(replace(self.config, mining=Mining.AUTO))
+        self.chain = ForetellChain.create(replace(self.config, mining=Mining.AUTO), folder=folder)
         self.w3 = Web3(ForetellProvider(self.chain))
         self.deployer, self.user, self.other = self.w3.eth.accounts[:3]
         self.models = self.w3.eth.contract(MODEL_REGISTRY, abi=load("ModelRegistry").abi)

@@ -11,6 +11,7 @@ from foretell_evm.errors import EvmError, RpcError
 from foretell_evm.rpc import access_lists, development, inference, proofs, reads, sends, txpool
 from foretell_evm.rpc.codec import INVALID_PARAMS, Json
 from foretell_evm.rpc.filters import Filters
+from foretell_evm.rpc.followers import refuse_changes
 from foretell_evm.rpc.trace import methods as trace
 
 PARSE_ERROR: Final = -32700
@@ -148,6 +149,8 @@ class Dispatcher:
             RpcError: with the code and data that a client gets.
         """
         function, arguments = self._find(method, params)
+        if self._chain.follower is not None:
+            refuse_changes(self._chain.follower, method)
         try:
             return function(*arguments)
         except RpcError:

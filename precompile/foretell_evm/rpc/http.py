@@ -1,7 +1,7 @@
 """The server: JSON-RPC over POST and over WebSocket, on the loopback interface unless told otherwise."""
 
 import socket
-from contextlib import closing
+import threading
 
 import uvicorn
 from pydantic_core import from_json
@@ -88,8 +88,8 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(chain: ForetellChain, listener: socket.socket) -> None:
-    """Answer requests until interrupted."""
+def serve(chain: ForetellChain, listener: socket.socket, stop: threading.Event | None = None) -> None:
+    """Answer requests until interrupted, or until ``stop`` is set."""
     config = uvicorn.Config(
         make_app(chain),
         log_level="warning",
@@ -99,5 +99,12 @@ def serve(chain: ForetellChain, listener: socket.socket) -> None:
         ws_max_size=MAX_BODY_BYTES,
         timeout_graceful_shutdown=_FAREWELL_S,
     )
-    with closing(listener):
-        uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    if stop is not None:
+        threading.Thread(target=_stop_on, args=(stop, server), daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def _stop_on(stop: threading.Event, server: uvicorn.Server) -> None:
+    stop.wait()
+    server.should_exit = True

@@ -6,8 +6,8 @@ import rlp
 from eth_utils import to_checksum_address
 
 from foretell_evm.chain import ForetellChain
-from foretell_evm.description import ChainDescription
 from foretell_evm.mempool import Entry, Stage
+from foretell_evm.opening import describe
 from foretell_evm.receipts import NO_RECEIPT, load_receipt
 from foretell_evm.rpc.codec import Json, data, parse_data, quantity
 from foretell_evm.rpc.selectors import require_block
@@ -119,9 +119,7 @@ def receipt(chain: ForetellChain, receipt_id: Any, block: Any = "latest") -> Jso
 
 def describe_chain(chain: ForetellChain) -> Json:
     """``foretell_chain``: what somebody needs to build this chain's genesis."""
-    genesis = chain.history.block(0).header
-    accounts = [account.address for account in chain.accounts]
-    return ChainDescription.of(chain.config, int(genesis.timestamp), accounts).model_dump()
+    return describe(chain.config).model_dump()
 
 
 def sidecar(chain: ForetellChain, block: Any = "latest") -> Json:

@@ -202,7 +202,7 @@ def fee_history(chain: ForetellChain, count: Any, newest: Any, percentiles: Any 
     """Base fees, fullness and tips of the last blocks, and the base fee of the next one."""
     last = require_block(chain, newest).number
     wanted = min(parse_quantity(count, "block count"), MAX_FEE_HISTORY)
-    records = chain.history.blocks(last - wanted + 1, last) if wanted else ()
+    records = list(chain.history.blocks(last - wanted + 1, last)) if wanted else []
     points = [_percentile(each) for each in parse_list(percentiles or [], "percentiles")]
     following = chain.pending_header() if last == chain.head.number else chain.history.block(last + 1).header
     fees = [record.header.base_fee_per_gas or 0 for record in records]

@@ -1,6 +1,6 @@
 """Which blocks and logs a client means: block tags, block objects and log filters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,13 +88,13 @@ class LogFilter:
         """
         return [(record, log) for record in self._blocks(chain) for log in self.match(record)]
 
-    def _blocks(self, chain: ForetellChain) -> "list[BlockRecord]":
+    def _blocks(self, chain: ForetellChain) -> Iterable[BlockRecord]:
         if self.block_hash is not None:
             return [require_block(chain, {"blockHash": self.block_hash})]
         last = chain.head.number if self.last is None else self.last
         if self.last is not None and self.first > last:
             raise RpcError(INVALID_PARAMS, f"invalid block range: {self.first} to {last}")
-        return list(chain.history.blocks(self.first, last))
+        return chain.history.blocks_with_logs(self.first, last)
 
     def match(self, record: BlockRecord) -> Iterator[LogRecord]:
         """Matching logs of one block."""

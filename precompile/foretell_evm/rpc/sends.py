@@ -95,6 +95,8 @@ def parse_input(fields: Mapping[str, Any]) -> bytes:
 
 def send_raw_transaction(chain: ForetellChain, raw: Any) -> str:
     """``eth_sendRawTransaction``"""
+    if chain.follower is not None:
+        return chain.follower.forward(raw)
     return data(chain.send(chain.decode_transaction(parse_data(raw, "transaction"))))
 
 
@@ -179,7 +181,7 @@ def _fill(
         **message,
     )
     if key is None:
-        return ImpersonatedTransaction(sender, unsigned)
+        return ImpersonatedTransaction.forge(sender, unsigned)
     # py-evm signs into an older fork's class; blocks hold this fork's.
     return chain.decode_transaction(unsigned.as_signed_transaction(key).encode())
 
