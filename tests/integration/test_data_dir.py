@@ -1,14 +1,9 @@
 """A chain in a folder: kept across restarts and kills, and by one node at a time."""
 
-import os
-import re
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +25,9 @@ from foretell_spec.assurance import Assurance
 from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import WAD
 from tests.kit.fork import GENESIS_TIME, Fork, address_of
+from tests.kit.nodes import NodeProcess
 
 CONFIG = ChainConfig(genesis_time=GENESIS_TIME)
-GO = "from foretell_cli import main; main()"
 
 
 def reads(chain: ForetellChain) -> dict[str, Any]:
@@ -235,34 +230,19 @@ def test_database__that_cannot_be_written__keeps_the_chain_as_it_was(tmp_path: P
 @pytest.mark.slow
 def test_node__killed_while_it_mines__has_every_block_that_it_told(tmp_path: Path) -> None:
     for _ in range(2):
-        child, url = start(tmp_path)
-        w3 = Web3(HTTPProvider(url))
-        account, told = w3.eth.accounts[0], []
-        stop = threading.Timer(1.0, lambda child=child: os.kill(child.pid, signal.SIGKILL))
-        stop.start()
-        try:
+        told = []
+        with NodeProcess("--operators", "0", "--data-dir", str(tmp_path)) as node, suppress(OSError):
+            w3 = Web3(HTTPProvider(node.url))
+            account = w3.eth.accounts[0]
+            threading.Timer(1.0, node.process.kill).start()
             while True:
                 sent = w3.eth.send_transaction({"from": account, "to": address_of(5), "value": 1})
                 told.append(w3.eth.get_transaction_receipt(sent))
-        except OSError:
-            pass
-        child.wait(20)
         with ForetellChain.create(ChainConfig(), folder=tmp_path) as chain:
             for receipt in told:
                 kept = chain.rpc("eth_getTransactionReceipt", ["0x" + receipt["transactionHash"].hex()])
                 assert kept["blockHash"] == "0x" + receipt["blockHash"].hex()
             assert told
-
-
-def start(folder: Path) -> "tuple[subprocess.Popen[str], str]":
-    command = [sys.executable, "-c", GO, "node", "--port", "0", "--operators", "0", "--data-dir", str(folder)]
-    child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    )
-    for line in child.stdout or ():
-        if found := re.match(r"Listening +(http://\S+)", line):
-            return child, found[1]
-    raise AssertionError("the node did not start")
 
 
 @pytest.mark.slow

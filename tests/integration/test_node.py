@@ -1,10 +1,7 @@
 """`foretell node`: one command, and a contract of anybody's client can ask the shipped model."""
 
-import os
-import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,32 +16,19 @@ from foretell_relayer.models.folder import load
 from foretell_relayer.models.samples import to_wad
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.reasons import Reason, reason_of
+from tests.kit.nodes import NodeProcess
 
 VOLATILITY = Path(__file__).resolve().parents[2] / "models" / "volatility"
 SIGNED = 1
 INTERRUPTED = 130
-GO = "from foretell_cli import main; main()"
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
 def node(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", Web3]]:
-    command = [sys.executable, "-c", GO, "node", "--port", "0", *arguments]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as child:
-        try:
-            told = []
-            for line in child.stdout or ():
-                told.append(line)
-                if found := re.match(r"Listening +(http://\S+)", line):
-                    yield child, Web3(HTTPProvider(found[1]))
-                    return
-            pytest.fail("".join(told))
-        finally:
-            child.kill()
+    with NodeProcess(*arguments, cwd=folder) as running:
+        yield running.process, Web3(HTTPProvider(running.url))
 
 
 def infer(w3: Web3, inputs: list[int], model_id: bytes) -> Any:

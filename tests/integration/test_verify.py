@@ -3,8 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
@@ -15,10 +14,10 @@ from foretell_cli.app import main
 from foretell_evm import upstream
 from foretell_evm.description import ChainDescription
 from foretell_evm.errors import ConfigError, UpstreamError
-from foretell_evm.rpc.dispatch import Dispatcher
-from foretell_evm.rpc.http import bind, serve
+from foretell_evm.rpc.http import bind
 from foretell_spec.tensor import WAD
 from tests.kit.fork import Fork
+from tests.kit.nodes import Lie, about, lying_node, serve_chain
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +32,7 @@ def fork() -> Iterator[Fork]:
 
 @pytest.fixture(scope="module")
 def url(fork: Fork) -> str:
-    listener = bind("127.0.0.1", 0)
-    threading.Thread(target=serve, args=(fork.chain, listener), daemon=True).start()
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return serve_chain(fork.chain)
 
 
 def verify(*arguments: str) -> Result:
@@ -117,44 +114,11 @@ def test_verify__nobody_there__is_one_line(address: str) -> None:
     assert "Hint" in result.output
 
 
-Lie = Callable[[str, Any], Any]
-
-
 @pytest.fixture
 def liar(fork: Fork) -> Iterator[Callable[[Lie], str]]:
-    """Makes a node that answers as the honest one does, but for what a lie changes."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def make(lie: Lie) -> str:
-        dispatcher = Dispatcher(fork.chain)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                answer = json.loads(json.dumps(dispatcher.respond(request)))
-                if "result" in answer:
-                    answer["result"] = lie(request["method"], answer["result"])
-                body = json.dumps(answer).encode()
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield make
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def about(method: str, change: Callable[[Any], Any]) -> Lie:
-    return lambda asked, result: change(result) if asked == method else result
+    """Makes nodes that lie."""
+    with ExitStack() as stack:
+        yield lambda lie: stack.enter_context(lying_node(fork.chain, lie))
 
 
 def without_answers(result: Any) -> Any:
