@@ -310,6 +310,7 @@ def development_chain(
             devnet.add_operator(bond=bond)
         for folder in models:
             devnet.register_model(folder)
+        devnet.chain.mark_start()
     except BaseException:
         devnet.close()
         raise

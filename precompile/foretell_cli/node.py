@@ -1,5 +1,7 @@
 """``foretell node``: the fork's development chain, with operators in its process that answer for models."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +32,14 @@ _WITH_FOLLOW: Final = frozenset({"upstream", "folder", "host", "port"})
     help="Keep the chain in this folder, or go on with the one there.  [default: it ends with the node]",
 )  # fmt: skip
 @click.option(
+    "--load-state", "load_from", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Start with the accounts of this file, which --dump-state or anvil wrote.",
+)  # fmt: skip
+@click.option(
+    "--dump-state", "dump_to", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all accounts into this file when the node ends.",
+)  # fmt: skip
+@click.option(
     "--follow", "upstream", metavar="URL",
     help="Make no blocks: check another node's as they come, and serve them.",
 )  # fmt: skip
@@ -43,7 +53,7 @@ def node(
     upstream: str | None,
     host: str,
     port: int,
-    **chain: Any,
+    **options: Any,
 ) -> None:
     """Run a development chain whose contracts can call your models.
 
@@ -60,24 +70,45 @@ def node(
         _refuse_with_follow(context)
         fork.run_follower(upstream, host, port, folder)
         return
-    config = fork.chain_config(**chain)
-    if not operators:
-        fork.run_node(config, host, port, folder=folder)
-        return
-    from foretell_cli.devnet import endowed
+    load_from, dump_to = options.pop("load_from"), options.pop("dump_to")
+    config = fork.chain_config(**options)
+    if operators:
+        from foretell_cli.devnet import endowed
 
-    joined: list[Devnet] = []
+        config = endowed(config)
+
+    @contextmanager
+    def company(running: "ForetellChain") -> Iterator[None]:
+        with _operators(running, models, operators), _states(running, load_from, dump_to):
+            yield
+
+    fork.run_node(config, host, port, company, folder)
+
+
+@contextmanager
+def _operators(chain: "ForetellChain", models: tuple[Path, ...], count: int) -> Iterator[None]:
+    """Operators that answer for models, while the chain is served."""
+    if not count:
+        yield
+        return
+    with closing(_join(chain, models, count)):
+        yield
+
+
+@contextmanager
+def _states(chain: "ForetellChain", load_from: Path | None, dump_to: Path | None) -> Iterator[None]:
+    """Write a file's accounts into the state at the start, and the state into a file at the end."""
+    if load_from is not None:
+        chain.load_state(load_from.read_bytes())
     try:
-        fork.run_node(
-            endowed(config),
-            host,
-            port,
-            lambda running: joined.append(_join(running, models, operators)),
-            folder,
-        )
+        yield
     finally:
-        for devnet in joined:
-            devnet.close()
+        if dump_to is not None:
+            # A kill while it is written leaves the file that was there.
+            part = dump_to.with_name(dump_to.name + ".part")
+            part.write_bytes(chain.dump_state())
+            part.replace(dump_to)
+            click.echo(f"The state after block {chain.head.number} is in {dump_to}")
 
 
 def _refuse_with_follow(context: click.Context) -> None:
@@ -95,10 +126,14 @@ def _join(chain: "ForetellChain", models: tuple[Path, ...], operators: int) -> "
     from foretell_cli.devnet import Devnet
 
     devnet = Devnet(chain)
-    for _ in range(operators):
-        devnet.add_operator()
-    for folder in models or sorted(path.parent for path in MODELS_FOLDER.glob("*/manifest.json")):
-        click.echo(f"Registering {folder} ...")
-        model = devnet.register_model(folder)
-        click.echo(f"  {model.name}  model id 0x{model.model_id.hex()}")
+    try:
+        for _ in range(operators):
+            devnet.add_operator()
+        for folder in models or sorted(path.parent for path in MODELS_FOLDER.glob("*/manifest.json")):
+            click.echo(f"Registering {folder} ...")
+            model = devnet.register_model(folder)
+            click.echo(f"  {model.name}  model id 0x{model.model_id.hex()}")
+    except BaseException:
+        devnet.close()
+        raise
     return devnet

@@ -21,6 +21,7 @@ from foretell_evm.builder import BuiltBlock
 from foretell_evm.calls import CallRunner
 from foretell_evm.config import ChainConfig, Mining
 from foretell_evm.core import ChainCore
+from foretell_evm.dump import Dump, dump_state
 from foretell_evm.following import Follower
 from foretell_evm.history import History, Inclusion
 from foretell_evm.impersonation import Impersonation
@@ -282,6 +283,33 @@ class ForetellChain:
             change(state)
             state.persist()
             self.history.set_state_root(state.state_root)
+
+    def dump_state(self) -> bytes:
+        """The state after the head, as a file that :meth:`load_state` and anvil take."""
+        with self.lock:
+            return dump_state(self.database, self.head.state_root, self.head.header)
+
+    def load_state(self, packed: bytes) -> None:
+        """Write the accounts of a dump into the state after the head; the clock is past the dump's then.
+
+        No full node can import what follows.
+
+        Raises:
+            DumpError: it is no dump.
+        """
+        dump = Dump.read(packed)
+        with self.lock:
+            self.set_state(dump.apply)
+            if dump.block is not None:
+                self._core.clock.go_past(dump.block.timestamp)
+
+    def mark_start(self) -> None:
+        """Let :meth:`reset` go back to here: what came before is the node's own."""
+        self._snapshots.mark_start()
+
+    def reset(self) -> None:
+        """Go back to the start, without snapshots, pending transactions and answers."""
+        self._snapshots.reset()
 
     def set_interval_of_timestamps(self, seconds: int | None) -> None:
         """Let each block be so many seconds after its parent; ``None``: as the clock says."""

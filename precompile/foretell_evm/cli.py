@@ -1,7 +1,7 @@
 """The command ``foretell node``: a development chain with the inference precompile, over HTTP."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,11 @@ from foretell_spec.addresses import (
 )
 
 DEFAULT_PORT = 8545
-Attach = Callable[[ForetellChain], None]
-"""Called with the new chain before it is served: whoever composes the command attaches operators here."""
+Company = Callable[[ForetellChain], AbstractContextManager[None]]
+"""What a chain has around it while it is served; whoever composes the command brings operators here."""
 
 
-def run_node(
-    config: ChainConfig, host: str, port: int, attach: Attach | None = None, folder: Path | None = None
-) -> None:
+def run_node(config: ChainConfig, host: str, port: int, company: Company, folder: Path | None = None) -> None:
     """Serve a chain until interrupted: a new one, or the one that ``folder`` keeps.
 
     Raises:
@@ -33,9 +31,12 @@ def run_node(
         StoreError: the folder cannot be used.
         ConfigError: the folder holds another chain.
     """
-    with closing(bind(host, port)) as listener, ForetellChain.create(config, folder=folder) as chain:
-        if attach is not None:
-            attach(chain)
+    with (
+        closing(bind(host, port)) as listener,
+        ForetellChain.create(config, folder=folder) as chain,
+        company(chain),
+    ):
+        chain.mark_start()
         click.echo(_banner(chain, host, listener.getsockname()[1]))
         serve(chain, listener)
 
@@ -104,7 +105,7 @@ def _describe_mining(config: ChainConfig) -> str:
 @click.option("--accounts", default=10, show_default=True, type=click.IntRange(1, 100))
 def node(host: str, port: int, **chain: Any) -> None:
     """Run a development chain with the inference precompile."""
-    run_node(chain_config(**chain), host, port)
+    run_node(chain_config(**chain), host, port, lambda _: nullcontext())
 
 
 def chain_config(

@@ -61,6 +61,10 @@ class Clock:
         """A block was made: the time that was set for it is over."""
         self._next = None
 
+    def go_past(self, timestamp: int) -> None:
+        """Be later than ``timestamp``."""
+        self.offset = max(self.offset, timestamp + 1 - int(time.time()))
+
     def restore(self, offset: int) -> None:
         """Be as far ahead as at a snapshot."""
         self.offset, self._next = offset, None

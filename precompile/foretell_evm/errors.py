@@ -8,6 +8,7 @@ EvmError
 ├── UnknownBlock          E-BLK-002  a block that the chain does not have
 ├── ConfigError           E-CFG-001  a configuration that makes no chain
 ├── StoreError            E-STO-001  the chain's database cannot be used
+├── DumpError             E-STO-002  what should be a dumped state is none
 ├── ServerError           E-NET-001  the JSON-RPC server cannot start
 └── UpstreamError         E-NET-002  another node that cannot be asked, or does not answer as a node does
 
@@ -77,6 +78,12 @@ class StoreError(EvmError):
     """The chain's database cannot be used."""
 
     code = "E-STO-001"
+
+
+class DumpError(EvmError):
+    """What should be a dumped state is none."""
+
+    code = "E-STO-002"
 
 
 class ServerError(EvmError):

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from eth.abc import SignedTransactionAPI
 
 from foretell_evm.core import ChainCore
 from foretell_evm.mempool import Entry, Mempool
+
+_START: Final = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,32 @@ class Snapshots:
             self._kept[self._count] = _Snapshot(head.number, head.state_root, pending, core.clock.offset)
             return self._count
 
+    def mark_start(self) -> None:
+        """Let :meth:`reset` go back to here, unless an earlier run of a kept chain said where to."""
+        core = self._core
+        with core.lock:
+            if core.store.fact(_START) is None:
+                core.store.set_fact(_START, f"{core.head.number} {core.head.state_root.hex()}")
+
+    def reset(self) -> None:
+        """Go back to the start, without snapshots, pending transactions and answers."""
+        core = self._core
+        with core.lock:
+            start = core.store.fact(_START)
+            genesis = f"0 {core.history.block(0).header.state_root.hex()}"
+            number, state_root = (start or genesis).split()
+            self._kept.clear()
+            self._go_back(int(number), bytes.fromhex(state_root), 0)
+            core.pool.forget()
+
+    def _go_back(self, number: int, state_root: bytes, time_offset: int) -> None:
+        """Drop the blocks behind one, and everything that waits. The caller holds the lock."""
+        core = self._core
+        core.history.revert_to(number, state_root)
+        core.mempool = Mempool(core.config.limits)
+        core.clock.restore(time_offset)
+        core.announce()
+
     def revert(self, number: int) -> bool:
         """Go back to a snapshot, which is then used up, as are those after it; ``False`` where there is none.
 
@@ -52,10 +81,7 @@ class Snapshots:
             if snapshot is None:
                 return False
             self._kept = {key: kept for key, kept in self._kept.items() if key < number}
-            core.history.revert_to(snapshot.number, snapshot.state_root)
-            core.mempool = Mempool(core.config.limits)
-            core.clock.restore(snapshot.time_offset)
-            core.announce()
+            self._go_back(snapshot.number, snapshot.state_root, snapshot.time_offset)
         for transaction in snapshot.pending:
             with core.lock:
                 entry = core.mempool.add(transaction)

@@ -1,7 +1,11 @@
 """Prague's state with our computation."""
 
-from eth.abc import ComputationAPI, SignedTransactionAPI
+from typing import Any
+
+from eth.abc import ComputationAPI, MetaWitnessAPI, SignedTransactionAPI
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth_typing import Address
+from eth_utils import keccak
 
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.resolution import current
@@ -20,3 +24,19 @@ class ForetellState(PragueState):
 
     computation_class = ForetellComputation
     transaction_executor_class = ForetellTransactionExecutor
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._written_slots: set[int] = set()
+
+    def set_storage(self, address: Address, slot: int, value: int) -> None:
+        self._written_slots.add(slot)
+        super().set_storage(address, slot, value)
+
+    def persist(self) -> MetaWitnessAPI:
+        """Write the state, and what its keys are hashes of: a trie does not give them back."""
+        touched = super().persist()
+        keys = [slot.to_bytes(32, "big") for slot in self._written_slots]
+        for key in (*touched.accounts_queried, *keys):
+            self._db[keccak(key)] = bytes(key)
+        return touched

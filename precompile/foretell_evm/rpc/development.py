@@ -29,6 +29,25 @@ def revert(chain: ForetellChain, number: Any) -> bool:
     return chain.revert(parse_quantity(number, "snapshot"))
 
 
+def reset(chain: ForetellChain, options: Any = None) -> bool:
+    """``anvil_reset``: back to the node's start; there is nothing to fork from."""
+    if isinstance(options, dict) and options.get("forking"):
+        raise RpcError(INVALID_PARAMS, "forking: this node forks no other chain")
+    chain.reset()
+    return True
+
+
+def dump_state(chain: ForetellChain) -> str:
+    """``anvil_dumpState``: all accounts, as anvil's gzipped JSON."""
+    return data(chain.dump_state())
+
+
+def load_state(chain: ForetellChain, state: Any) -> bool:
+    """``anvil_loadState``: writes the accounts of a dump into the state."""
+    chain.load_state(parse_data(state, "state"))
+    return True
+
+
 def mine(chain: ForetellChain, timestamp: Any = None) -> str:
     """``evm_mine``; takes a time, or an object ``{timestamp, blocks}`` as anvil does."""
     blocks = 1

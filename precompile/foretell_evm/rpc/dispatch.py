@@ -107,6 +107,9 @@ METHODS: Final[dict[str, Method]] = {
             "setBlockTimestampInterval": development.set_timestamp_interval,
             "removeBlockTimestampInterval": development.remove_timestamp_interval,
             "nodeInfo": development.node_info,
+            "reset": development.reset,
+            "dumpState": development.dump_state,
+            "loadState": development.load_state,
             # anvil has these under its own prefix too
             "snapshot": development.snapshot,
             "revert": development.revert,
