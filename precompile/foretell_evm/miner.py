@@ -4,12 +4,15 @@ import threading
 import time
 from collections.abc import Callable
 
+import structlog
 from eth.abc import SignedTransactionAPI
 
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.builder import BlockBuilder, BuiltBlock
 from foretell_evm.config import Mining
 from foretell_evm.core import ChainCore
+
+log = structlog.get_logger(__name__)
 
 
 class Miner:
@@ -74,7 +77,14 @@ class Miner:
                 if self._mode is not Mining.INTERVAL:
                     self._thread = None
                     return
-                self._build()
+                self._build_or_tell()
+
+    def _build_or_tell(self) -> None:
+        """A slot without a block is told, and the next one is tried: a full disk may have space again."""
+        try:
+            self._build()
+        except Exception:  # whatever it is, the slots after it are others; the log gets the traceback
+            log.exception("block_missed", after=self._core.head.number)
 
     def _candidates(self) -> list[SignedTransactionAPI]:
         core = self._core

@@ -2,8 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import closing, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,19 +213,39 @@ def test_folder__that_is_a_file__is_one_line(tmp_path: Path) -> None:
     assert "E-STO-001" in told.output
 
 
+@contextmanager
+def unwritable(chain: ForetellChain) -> Iterator[None]:
+    """While no block can be written."""
+    engine = chain._core.store._engine
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+        )
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER full")
+
+
 def test_database__that_cannot_be_written__keeps_the_chain_as_it_was(tmp_path: Path) -> None:
     with ForetellChain.create(CONFIG, folder=tmp_path) as chain:
-        store = chain._core.store
-        with store._engine.begin() as connection:
-            connection.exec_driver_sql(
-                "CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(FAIL, 'disk full'); END"
-            )
-        with pytest.raises(StoreError, match="disk full"):
+        with unwritable(chain), pytest.raises(StoreError, match="disk full"):
             chain.mine()
         assert chain.head.number == 0
-        with store._engine.begin() as connection:
-            connection.exec_driver_sql("DROP TRIGGER full")
         assert chain.mine().number == 1
+
+
+def test_database__that_cannot_be_written__does_not_end_the_slots() -> None:
+    with ForetellChain.create(replace(CONFIG, mining=Mining.INTERVAL, block_time=0.05)) as chain:
+        with chain.lock:
+            head = chain.head.number
+            stack = unwritable(chain)
+            stack.__enter__()
+        time.sleep(0.3)
+        assert chain.head.number == head
+        with chain.lock:
+            stack.__exit__(None, None, None)
+        chain.wait_for_change(chain._core.changes, 20)
+        assert chain.head.number > head
 
 
 @pytest.mark.slow

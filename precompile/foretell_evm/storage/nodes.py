@@ -6,7 +6,7 @@ from typing import Final
 from eth.db.backends.base import BaseDB
 from lru import LRU
 
-CACHED: Final = 65_536
+CACHED: Final = 16_384
 """Values that are kept in memory, the least recently used one going first."""
 
 
