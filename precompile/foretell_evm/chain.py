@@ -286,8 +286,9 @@ class ForetellChain:
 
     def dump_state(self) -> bytes:
         """The state after the head, as a file that :meth:`load_state` and anvil take."""
-        with self.lock:
-            return dump_state(self.database, self.head.state_root, self.head.header)
+        # No lock: it may take long, and a state never changes.
+        head = self.head
+        return dump_state(self.database, head.state_root, head.header)
 
     def load_state(self, packed: bytes) -> None:
         """Write the accounts of a dump into the state after the head; the clock is past the dump's then.
