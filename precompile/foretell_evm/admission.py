@@ -117,7 +117,7 @@ class Admission:
             raise TransactionRejected(
                 f"intrinsic gas too low: {transaction.gas} < {transaction.intrinsic_gas}"
             )
-        limit = self._core.head.header.gas_limit
+        limit = self._core.gas_limit
         if transaction.gas > limit:
             raise TransactionRejected(f"exceeds block gas limit: {transaction.gas} > {limit}")
 

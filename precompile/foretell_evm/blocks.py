@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI
 from eth_typing import Address, ChecksumAddress
@@ -25,6 +25,36 @@ def next_header(parent: BlockHeaderAPI, timestamp: int, coinbase: ChecksumAddres
         extra_data=b"",
     )
     return child
+
+
+@dataclass(slots=True)
+class Departures:
+    """What development methods want of the next block against the rules of :func:`next_header`.
+
+    No full node imports such a block. All but the coinbase are for one block; a gas limit stays, since blocks
+    take it from their parents. Guarded by the chain's lock.
+    """
+
+    base_fee: int | None = None
+    gas_limit: int | None = None
+    mix_hash: bytes | None = None
+    coinbase: Address | None = None
+
+    def apply(self, header: BlockHeaderAPI) -> BlockHeaderAPI:
+        """The header with what is wanted of it."""
+        wanted = {
+            "base_fee_per_gas": self.base_fee,
+            "gas_limit": self.gas_limit,
+            "mix_hash": self.mix_hash,
+            "coinbase": self.coinbase,
+        }
+        changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        changed: BlockHeaderAPI = header.copy(**changes) if changes else header
+        return changed
+
+    def used(self) -> None:
+        """A block was made: what was for it alone is over."""
+        self.base_fee = self.gas_limit = self.mix_hash = None
 
 
 def prevrandao(parent: BlockHeaderAPI) -> bytes:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI, VirtualMachineAPI
 from eth.chains.base import Chain
+from eth.vm.forks.cancun.state import get_total_blob_gas
+from eth.vm.forks.prague.constants import MAX_BLOB_GAS_PER_BLOCK
 from eth_utils import ValidationError
 
 from foretell_evm.blocks import BlockRecord, log_records
@@ -66,7 +68,7 @@ class BlockBuilder:
         return BuiltBlock(self._seal(), tuple(self._computations), self._needing, self._invalid)
 
     def _add(self, transaction: SignedTransactionAPI) -> bool:
-        if transaction.gas > self._header.gas_limit - self._header.gas_used:
+        if not self._has_room(transaction):
             return False
         state, used = self._vm.state, len(self._resolution.used)
         state.lock_changes()
@@ -84,6 +86,13 @@ class BlockBuilder:
         state.commit(snapshot)
         self._keep(transaction, computation)
         return True
+
+    def _has_room(self, transaction: SignedTransactionAPI) -> bool:
+        header: Any = self._header
+        blob_gas = header.blob_gas_used + get_total_blob_gas(transaction)
+        return bool(
+            transaction.gas <= header.gas_limit - header.gas_used and blob_gas <= MAX_BLOB_GAS_PER_BLOCK
+        )
 
     def _leave_out(self, transaction: SignedTransactionAPI, error: Exception) -> None:
         if isinstance(error, InferenceNeeded):

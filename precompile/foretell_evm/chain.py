@@ -4,6 +4,7 @@
 JSON-RPC doors call. Nothing that builds a block waits for an inference: transactions wait in the pool.
 """
 
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from eth_typing import Address, ChecksumAddress
 
 from foretell_evm.accounts import DevAccount, dev_accounts
 from foretell_evm.admission import Admission, decode_transaction
-from foretell_evm.blocks import BlockRecord
+from foretell_evm.blocks import BlockRecord, Departures
 from foretell_evm.builder import BuiltBlock
 from foretell_evm.calls import CallRunner
 from foretell_evm.config import ChainConfig, Mining
@@ -47,6 +48,8 @@ class ForetellChain:
         self._miner = Miner(self._core, self._take_back)
         self._admission = Admission(self._core, self._miner.transaction_is_ready)
         self._snapshots = Snapshots(self._core, self._admission.advance)
+        self.instance_id = secrets.token_bytes(32)
+        """What tells this run of the node from others."""
         self._rpc: Callable[[str, Sequence[Any]], Any] | None = None
         self.follower: Follower | None = None
         """Who lets this chain grow by another node's blocks; ``None``: it makes its own."""
@@ -179,6 +182,11 @@ class ForetellChain:
 
     # -- states
 
+    @property
+    def gas_limit(self) -> int:
+        """Gas limit of the next block."""
+        return self._core.gas_limit
+
     def pending_header(self) -> BlockHeaderAPI:
         """The header that the next block would start from now."""
         return self._core.pending_header()
@@ -241,6 +249,11 @@ class ForetellChain:
     def mining(self) -> Mining:
         """When blocks are made."""
         return self._miner.mode
+
+    @property
+    def block_time(self) -> float | None:
+        """Seconds between blocks; ``None`` where they are not made at intervals."""
+        return self._miner.block_time if self._miner.mode is Mining.INTERVAL else None
 
     def pending_record(self) -> BlockRecord:
         """The block that would be made now, with what is ready; it is in no history."""
@@ -316,6 +329,11 @@ class ForetellChain:
         """Let each block be so many seconds after its parent; ``None``: as the clock says."""
         with self.lock:
             self._core.clock.interval = seconds
+
+    @property
+    def departures(self) -> Departures:
+        """What the next block has against the rules; use it under :attr:`lock`."""
+        return self._core.departures
 
     @property
     def impersonation(self) -> Impersonation:

@@ -15,6 +15,8 @@ DEV_MNEMONIC: Final = "test test test test test test test test test test test ju
 ETHER: Final = 10**18
 GWEI: Final = 10**9
 DAY: Final = 86_400
+MIN_GAS_LIMIT: Final = 5_000_000
+"""Less holds no system contract."""
 
 
 class Mining(Enum):
@@ -101,5 +103,5 @@ class ChainConfig:
             raise ConfigError(f"{self.accounts} accounts; at most 1000 can be made")
         if self.block_time <= 0:
             raise ConfigError(f"block time {self.block_time} is not positive")
-        if self.gas_limit < 5_000_000:
-            raise ConfigError(f"gas limit {self.gas_limit} holds no system contract")
+        if not MIN_GAS_LIMIT <= self.gas_limit < 2**64:
+            raise ConfigError(f"gas limit {self.gas_limit} is not in {MIN_GAS_LIMIT}..2**64-1")

@@ -7,7 +7,7 @@ from eth.abc import BlockHeaderAPI, StateAPI
 from eth_typing import Address, ChecksumAddress
 
 from foretell_evm.answers import PoolSource
-from foretell_evm.blocks import BlockRecord, next_header
+from foretell_evm.blocks import BlockRecord, Departures, next_header
 from foretell_evm.config import ChainConfig
 from foretell_evm.errors import RpcError
 from foretell_evm.evidence import EvidenceChecker
@@ -89,6 +89,7 @@ class ChainCore:
         """How often ``changed`` was notified."""
         self.closed = threading.Event()
         self.clock = Clock()
+        self.departures = Departures()
         self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
         self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
@@ -118,11 +119,17 @@ class ChainCore:
         """The last block."""
         return self.history.head
 
+    @property
+    def gas_limit(self) -> int:
+        """Gas limit of the next block."""
+        return self.departures.gas_limit or int(self.head.header.gas_limit)
+
     def pending_header(self) -> BlockHeaderAPI:
         """The header that the next block would start from now."""
         with self.lock:
             head = self.head.header
-            return next_header(head, self.clock.next_time(head), self.config.coinbase)
+            header = next_header(head, self.clock.next_time(head), self.config.coinbase)
+            return self.departures.apply(header)
 
     def state(self, record: BlockRecord | None = None) -> StateAPI:
         """A throw-away state after a block; after the head where none is given."""

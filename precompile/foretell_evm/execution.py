@@ -10,6 +10,7 @@ from typing import Any, Final
 from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI, VirtualMachineAPI
 from eth.chains.base import Chain
 from eth.exceptions import Revert
+from eth.vm.forks.prague.transactions import Authorization
 from eth.vm.spoof import SpoofTransaction
 from eth_abi import decode
 from eth_abi.exceptions import DecodingError
@@ -63,6 +64,8 @@ class Call:
     value: int
     gas: int
     access_list: AccessList = ()
+    authorizations: tuple[Authorization, ...] = ()
+    blob_hashes: tuple[bytes, ...] = ()
     overrides: Overrides = NO_OVERRIDES
 
 
@@ -167,20 +170,31 @@ def spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
     Raises:
         ValidationError: its gas does not cover what every transaction costs.
     """
-    builder: Any = ForetellVM.get_transaction_builder()
-    unsigned = builder.new_unsigned_dynamic_fee_transaction(
-        chain_id=state.execution_context.chain_id,
-        nonce=state.get_nonce(call.sender),
-        max_priority_fee_per_gas=0,
-        max_fee_per_gas=0,
-        gas=call.gas,
-        to=call.to,
-        value=call.value,
-        data=call.data,
-        access_list=call.access_list,
-    )
-    unsent: Any = SpoofTransaction(unsigned, from_=call.sender, y_parity=0, r=1, s=1)
+    unsent: Any = SpoofTransaction(_unsigned(state, call), from_=call.sender, y_parity=0, r=1, s=1)
     if call.gas < unsent.intrinsic_gas:
         raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {unsent.intrinsic_gas}")
     result: SignedTransactionAPI = unsent
     return result
+
+
+def _unsigned(state: StateAPI, call: Call) -> Any:
+    builder: Any = ForetellVM.get_transaction_builder()
+    fields: dict[str, Any] = {
+        "chain_id": state.execution_context.chain_id,
+        "nonce": state.get_nonce(call.sender),
+        "max_priority_fee_per_gas": 0,
+        "max_fee_per_gas": 0,
+        "gas": call.gas,
+        "to": call.to,
+        "value": call.value,
+        "data": call.data,
+        "access_list": call.access_list,
+    }
+    if call.authorizations:
+        return builder.new_unsigned_set_code_transaction(authorization_list=call.authorizations, **fields)
+    if call.blob_hashes:
+        fee: Any = state.blob_base_fee
+        return builder.new_unsigned_blob_transaction(
+            max_fee_per_blob_gas=fee, blob_versioned_hashes=call.blob_hashes, **fields
+        )
+    return builder.new_unsigned_dynamic_fee_transaction(**fields)

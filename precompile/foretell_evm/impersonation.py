@@ -1,34 +1,28 @@
 """Transactions that a development chain takes unsigned (``anvil_impersonateAccount``)."""
 
-from typing import Any, Final
+from typing import Any
 
+import rlp
 from eth.vm.forks.prague.transactions import PragueTypedTransaction
 from eth_typing import Address
 
-from foretell_evm.vm import ForetellVM
-
-DYNAMIC_FEE_TYPE: Final = 2
-
 
 class ImpersonatedTransaction(PragueTypedTransaction):
-    """A transaction in whose signature ``r`` is the sender and ``s`` is 1.
+    """A typed transaction in whose signature ``r`` is the sender and ``s`` is 1.
 
     It is valid in the memory of the node that made it alone: whoever reads it from a block's RLP recovers
     another sender, so no full node imports the block.
     """
 
     def __init__(self, forged: PragueTypedTransaction) -> None:
-        super().__init__(DYNAMIC_FEE_TYPE, forged._inner)
+        super().__init__(forged.type_id, forged._inner)
         self._impersonated = Address(forged.r.to_bytes(20, "big"))
 
     @classmethod
     def forge(cls, sender: Address, unsigned: Any) -> "ImpersonatedTransaction":
-        """An unsigned dynamic-fee transaction as if ``sender`` had sent it."""
-        builder: Any = ForetellVM.get_transaction_builder()
-        fields = {name: getattr(unsigned, name) for name in unsigned._meta.field_names}
-        return cls(
-            builder.new_dynamic_fee_transaction(**fields, y_parity=0, r=int.from_bytes(sender, "big"), s=1)
-        )
+        """An unsigned typed transaction as if ``sender`` had sent it."""
+        payload = rlp.encode([*rlp.decode(rlp.encode(unsigned)), b"", sender.lstrip(b"\0"), b"\1"])
+        return cls(PragueTypedTransaction.decode(bytes([unsigned._type_id]) + payload))
 
     def get_sender(self) -> Address:
         """Whom the node pretends to be."""

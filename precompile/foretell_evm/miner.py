@@ -35,6 +35,11 @@ class Miner:
         """When blocks are made."""
         return self._mode
 
+    @property
+    def block_time(self) -> float:
+        """Seconds between blocks that are made at intervals."""
+        return self._block_time
+
     def mine(self, count: int = 1, interval: int = 0) -> BlockRecord:
         """Make blocks now, whatever is ready in the first; ``interval`` seconds apart where it is not 0."""
         core = self._core
@@ -108,6 +113,7 @@ class Miner:
         core = self._core
         built = self._builder().build(self._candidates())
         core.clock.used()
+        core.departures.used()
         for transaction in built.record.block.transactions:
             core.mempool.remove(transaction.hash)
         core.history.append(built.record, built.computations)

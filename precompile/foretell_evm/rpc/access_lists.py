@@ -9,8 +9,8 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.chain import ForetellChain
 from foretell_evm.execution import AccessList, Call, gas_used
 from foretell_evm.rpc.codec import Json, quantity, word
+from foretell_evm.rpc.messages import parse_call
 from foretell_evm.rpc.selectors import require_block
-from foretell_evm.rpc.sends import parse_call
 from foretell_evm.tracing import Traced, Watch
 
 _ROUNDS: Final = 32
@@ -20,10 +20,10 @@ _ROUNDS: Final = 32
 def create_access_list(chain: ForetellChain, message: Any, block: Any = "latest") -> Json:
     """The list with which the message touches nothing outside it, and the gas that it then uses."""
     call, record = parse_call(chain, message), require_block(chain, block)
-    traced, found = _touched(chain, call, record)
+    traced, found = touched(chain, call, record)
     for _ in range(_ROUNDS):
         call = replace(call, access_list=found)
-        traced, found = _touched(chain, call, record)
+        traced, found = touched(chain, call, record)
         if found == call.access_list:
             break
     result: Json = {
@@ -38,7 +38,8 @@ def create_access_list(chain: ForetellChain, message: Any, block: Any = "latest"
     return result
 
 
-def _touched(chain: ForetellChain, call: Call, record: BlockRecord) -> tuple[Traced, AccessList]:
+def touched(chain: ForetellChain, call: Call, record: BlockRecord) -> tuple[Traced, AccessList]:
+    """A message, run after a block, and the addresses and slots that it touches and that are not free."""
     chain.calls.call(call, record)
     watch = Watch()
     traced = chain.calls.traced(call, record, chain.tracer, watch)

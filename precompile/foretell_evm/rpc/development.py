@@ -1,9 +1,10 @@
-"""JSON-RPC methods of development chains: time, mining, snapshots, state, impersonation."""
+"""JSON-RPC methods of development chains: state, impersonation, the mempool, and the node itself."""
 
-from typing import Any
+from importlib.metadata import version
+from typing import Any, Final
 
 from foretell_evm.chain import ForetellChain
-from foretell_evm.config import GWEI, Mining
+from foretell_evm.config import GWEI
 from foretell_evm.errors import RpcError
 from foretell_evm.rpc.codec import (
     INVALID_PARAMS,
@@ -11,92 +12,12 @@ from foretell_evm.rpc.codec import (
     data,
     parse_address,
     parse_data,
+    parse_flag,
     parse_quantity,
     quantity,
 )
 
-MAX_BLOCKS_AT_ONCE = 100_000
-MAX_INTERVAL_S = 365 * 86_400
-
-
-def snapshot(chain: ForetellChain) -> str:
-    """``evm_snapshot``"""
-    return quantity(chain.snapshot())
-
-
-def revert(chain: ForetellChain, number: Any) -> bool:
-    """``evm_revert``"""
-    return chain.revert(parse_quantity(number, "snapshot"))
-
-
-def reset(chain: ForetellChain, options: Any = None) -> bool:
-    """``anvil_reset``: back to the node's start; there is nothing to fork from."""
-    if isinstance(options, dict) and options.get("forking"):
-        raise RpcError(INVALID_PARAMS, "forking: this node forks no other chain")
-    chain.reset()
-    return True
-
-
-def dump_state(chain: ForetellChain) -> str:
-    """``anvil_dumpState``: all accounts, as anvil's gzipped JSON."""
-    return data(chain.dump_state())
-
-
-def load_state(chain: ForetellChain, state: Any) -> bool:
-    """``anvil_loadState``: writes the accounts of a dump into the state."""
-    chain.load_state(parse_data(state, "state"))
-    return True
-
-
-def mine(chain: ForetellChain, timestamp: Any = None) -> str:
-    """``evm_mine``; takes a time, or an object ``{timestamp, blocks}`` as anvil does."""
-    blocks = 1
-    if isinstance(timestamp, dict):
-        blocks = parse_quantity(timestamp.get("blocks") or 1, "blocks")
-        timestamp = timestamp.get("timestamp")
-    if timestamp is not None:
-        chain.set_next_timestamp(parse_quantity(timestamp, "timestamp"))
-    chain.mine(_bounded(blocks))
-    return "0x0"
-
-
-def mine_many(chain: ForetellChain, count: Any = 1, interval: Any = 0) -> None:
-    """``anvil_mine``"""
-    chain.mine(_bounded(parse_quantity(count, "blocks")), parse_quantity(interval or 0, "interval"))
-
-
-def _bounded(count: int) -> int:
-    if count > MAX_BLOCKS_AT_ONCE:
-        raise RpcError(INVALID_PARAMS, f"blocks: at most {MAX_BLOCKS_AT_ONCE} at once")
-    return count
-
-
-def increase_time(chain: ForetellChain, seconds: Any) -> int:
-    """``evm_increaseTime``"""
-    return chain.increase_time(parse_quantity(seconds, "seconds"))
-
-
-def set_next_block_timestamp(chain: ForetellChain, timestamp: Any) -> None:
-    """``evm_setNextBlockTimestamp``"""
-    chain.set_next_timestamp(parse_quantity(timestamp, "timestamp"))
-
-
-def set_automine(chain: ForetellChain, enabled: Any) -> None:
-    """``evm_setAutomine``"""
-    chain.set_automine(bool(enabled))
-
-
-def get_automine(chain: ForetellChain) -> bool:
-    """``anvil_getAutomine``"""
-    return chain.mining is Mining.AUTO
-
-
-def set_interval_mining(chain: ForetellChain, seconds: Any) -> None:
-    """``evm_setIntervalMining``, in seconds as anvil takes it."""
-    interval = parse_quantity(seconds, "seconds")
-    if interval > MAX_INTERVAL_S:
-        raise RpcError(INVALID_PARAMS, f"seconds: at most {MAX_INTERVAL_S}")
-    chain.set_interval(interval)
+MAX_NONCE: Final = 2**64 - 1
 
 
 def set_balance(chain: ForetellChain, address: Any, balance: Any) -> None:
@@ -105,9 +26,21 @@ def set_balance(chain: ForetellChain, address: Any, balance: Any) -> None:
     chain.set_state(lambda state: state.set_balance(account, amount))
 
 
+def add_balance(chain: ForetellChain, address: Any, amount: Any) -> None:
+    """``anvil_addBalance``"""
+    account, more = parse_address(address), parse_quantity(amount, "amount")
+    with chain.lock:
+        total = chain.state().get_balance(account) + more
+        if total >= 2**256:
+            raise RpcError(INVALID_PARAMS, "amount: no account has so much")
+        chain.set_state(lambda state: state.set_balance(account, total))
+
+
 def set_nonce(chain: ForetellChain, address: Any, nonce: Any) -> None:
     """``anvil_setNonce``"""
     account, number = parse_address(address), parse_quantity(nonce, "nonce")
+    if number >= MAX_NONCE:
+        raise RpcError(INVALID_PARAMS, f"nonce: below {MAX_NONCE} (EIP-2681)")
     chain.set_state(lambda state: state.set_nonce(account, number))
 
 
@@ -122,23 +55,6 @@ def set_storage_at(chain: ForetellChain, address: Any, slot: Any, value: Any) ->
     account, position = parse_address(address), parse_quantity(slot, "slot")
     stored = parse_quantity(value, "value")
     chain.set_state(lambda state: state.set_storage(account, position, stored))
-    return True
-
-
-def set_time(chain: ForetellChain, timestamp: Any) -> int:
-    """``evm_setTime``: the clock goes on from there; how far ahead of the machine it is then, in seconds."""
-    chain.set_next_timestamp(parse_quantity(timestamp, "timestamp"))
-    return increase_time(chain, 0)
-
-
-def set_timestamp_interval(chain: ForetellChain, seconds: Any) -> None:
-    """``anvil_setBlockTimestampInterval``"""
-    chain.set_interval_of_timestamps(max(1, parse_quantity(seconds, "seconds")))
-
-
-def remove_timestamp_interval(chain: ForetellChain) -> bool:
-    """``anvil_removeBlockTimestampInterval``"""
-    chain.set_interval_of_timestamps(None)
     return True
 
 
@@ -157,7 +73,7 @@ def stop_impersonating(chain: ForetellChain, address: Any) -> None:
 def impersonate_everybody(chain: ForetellChain, enabled: Any) -> None:
     """``anvil_autoImpersonateAccount``"""
     with chain.lock:
-        chain.impersonation.everybody = bool(enabled)
+        chain.impersonation.everybody = parse_flag(enabled, "enabled")
 
 
 def drop_transaction(chain: ForetellChain, transaction_hash: Any) -> str | None:
@@ -171,6 +87,15 @@ def drop_all_transactions(chain: ForetellChain) -> None:
     with chain.lock:
         for entry in chain.mempool:
             chain.drop(entry.transaction.hash)
+
+
+def remove_pool_transactions(chain: ForetellChain, address: Any) -> None:
+    """``anvil_removePoolTransactions``: all of a sender's."""
+    sender = parse_address(address)
+    with chain.lock:
+        for entry in chain.mempool:
+            if entry.transaction.sender == sender:
+                chain.drop(entry.transaction.hash)
 
 
 def node_info(chain: ForetellChain) -> Json:
@@ -190,3 +115,44 @@ def node_info(chain: ForetellChain) -> Json:
         },
         "forkConfig": {"forkUrl": None, "forkBlockNumber": None, "forkRetryBackoff": None},
     }
+
+
+def metadata(chain: ForetellChain) -> Json:
+    """``anvil_metadata``"""
+    release = version("ape-foretell")
+    return {
+        "clientVersion": f"foretell/v{release}",
+        "clientSemver": release,
+        "chainId": chain.config.chain_id,
+        "instanceId": data(chain.instance_id),
+        "latestBlockNumber": chain.head.number,
+        "latestBlockHash": data(chain.head.block.hash),
+        "forkedNetwork": None,
+        "snapshots": {},
+    }
+
+
+def set_logging(chain: ForetellChain, enabled: Any) -> None:
+    """``anvil_setLoggingEnabled``: checked, and without effect, for the node logs no requests."""
+    del chain
+    parse_flag(enabled, "enabled")
+
+
+def set_chain_id(chain: ForetellChain, chain_id: Any) -> None:
+    """``anvil_setChainId``, refused: operators sign for one chain.
+
+    Raises:
+        RpcError: always, unless it is the chain's own.
+    """
+    if parse_quantity(chain_id, "chain id") != chain.config.chain_id:
+        raise RpcError(INVALID_PARAMS, "the chain id is in all that operators sign: start with --chain-id")
+
+
+def set_rpc_url(chain: ForetellChain, url: Any) -> None:
+    """``anvil_setRpcUrl``, refused: this node forks no other.
+
+    Raises:
+        RpcError: always.
+    """
+    del chain, url
+    raise RpcError(INVALID_PARAMS, "this node forks no other, so there is no URL to set")

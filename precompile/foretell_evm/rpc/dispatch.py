@@ -1,18 +1,17 @@
-"""The one table of JSON-RPC methods, and how a request becomes an answer."""
+"""How a JSON-RPC request becomes an answer."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import EvmError, RpcError
-from foretell_evm.rpc import access_lists, development, inference, proofs, reads, sends, txpool
 from foretell_evm.rpc.codec import INVALID_PARAMS, Json
 from foretell_evm.rpc.filters import Filters
 from foretell_evm.rpc.followers import refuse_changes
-from foretell_evm.rpc.trace import methods as trace
+from foretell_evm.rpc.methods import METHODS, Method
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -22,111 +21,15 @@ SERVER_ERROR: Final = -32000
 MAX_BATCH: Final = 1000
 
 log = structlog.get_logger(__name__)
-Method = Callable[..., Any]
 
 
-def _under_both_names(methods: Mapping[str, Method]) -> dict[str, Method]:
-    """Development methods as anvil names them and as hardhat does."""
-    prefixes = ("anvil_", "hardhat_")
-    return {prefix + name: method for prefix in prefixes for name, method in methods.items()}
+def _arity(method: Method, given: int) -> tuple[int, int]:
+    """How many parameters a request must and may have; ``given`` are those that the dispatcher adds."""
+    parameters = list(inspect.signature(method).parameters.values())[given:]
+    return sum(each.default is each.empty for each in parameters), len(parameters)
 
 
-METHODS: Final[dict[str, Method]] = {
-    "web3_clientVersion": reads.client_version,
-    "web3_sha3": reads.sha3,
-    "net_version": reads.net_version,
-    "net_listening": lambda _chain: True,
-    "net_peerCount": lambda _chain: "0x0",
-    "eth_chainId": reads.chain_id,
-    "eth_blockNumber": reads.block_number,
-    "eth_syncing": reads.syncing,
-    "eth_mining": lambda _chain: True,
-    "eth_accounts": reads.accounts,
-    "eth_coinbase": lambda chain: chain.config.coinbase,
-    "eth_getBalance": reads.get_balance,
-    "eth_getCode": reads.get_code,
-    "eth_getStorageAt": reads.get_storage_at,
-    "eth_getTransactionCount": reads.get_transaction_count,
-    "eth_getBlockByNumber": reads.get_block_by_number,
-    "eth_getBlockByHash": reads.get_block_by_hash,
-    "eth_getBlockTransactionCountByNumber": reads.get_block_transaction_count,
-    "eth_getBlockTransactionCountByHash": reads.get_block_transaction_count_by_hash,
-    "eth_getUncleCountByBlockNumber": reads.get_uncle_count,
-    "eth_getUncleCountByBlockHash": reads.get_uncle_count,
-    "eth_getBlockReceipts": reads.get_block_receipts,
-    "eth_getTransactionByHash": reads.get_transaction_by_hash,
-    "eth_getTransactionByBlockNumberAndIndex": reads.get_transaction_by_block,
-    "eth_getTransactionByBlockHashAndIndex": reads.get_transaction_by_block_hash,
-    "eth_getTransactionReceipt": reads.get_transaction_receipt,
-    "eth_getLogs": reads.get_logs,
-    "eth_gasPrice": reads.gas_price,
-    "eth_maxPriorityFeePerGas": reads.max_priority_fee_per_gas,
-    "eth_blobBaseFee": reads.blob_base_fee,
-    "eth_feeHistory": reads.fee_history,
-    "eth_call": sends.call,
-    "eth_estimateGas": sends.estimate_gas,
-    "eth_sendRawTransaction": sends.send_raw_transaction,
-    "eth_sendTransaction": sends.send_transaction,
-    "eth_sign": sends.sign,
-    "eth_getProof": proofs.get_proof,
-    "eth_createAccessList": access_lists.create_access_list,
-    "debug_traceTransaction": trace.trace_transaction,
-    "debug_traceCall": trace.trace_call,
-    "debug_traceBlockByNumber": trace.trace_block,
-    "debug_traceBlockByHash": trace.trace_block_by_hash,
-    "evm_snapshot": development.snapshot,
-    "evm_revert": development.revert,
-    "evm_mine": development.mine,
-    "evm_increaseTime": development.increase_time,
-    "evm_setNextBlockTimestamp": development.set_next_block_timestamp,
-    "evm_setAutomine": development.set_automine,
-    "evm_setIntervalMining": development.set_interval_mining,
-    "evm_setTime": development.set_time,
-    "eth_sendUnsignedTransaction": sends.send_unsigned_transaction,
-    "eth_signTransaction": sends.sign_transaction,
-    "eth_signTypedData": sends.sign_typed_data,
-    "eth_signTypedData_v4": sends.sign_typed_data,
-    "personal_sign": sends.personal_sign,
-    "eth_getRawTransactionByHash": reads.get_raw_transaction,
-    "txpool_status": txpool.status,
-    "txpool_content": txpool.content,
-    "txpool_inspect": txpool.inspect,
-    **_under_both_names(
-        {
-            "mine": development.mine_many,
-            "getAutomine": development.get_automine,
-            "setBalance": development.set_balance,
-            "setNonce": development.set_nonce,
-            "setCode": development.set_code,
-            "setStorageAt": development.set_storage_at,
-            "impersonateAccount": development.impersonate,
-            "stopImpersonatingAccount": development.stop_impersonating,
-            "autoImpersonateAccount": development.impersonate_everybody,
-            "dropTransaction": development.drop_transaction,
-            "dropAllTransactions": development.drop_all_transactions,
-            "setBlockTimestampInterval": development.set_timestamp_interval,
-            "removeBlockTimestampInterval": development.remove_timestamp_interval,
-            "nodeInfo": development.node_info,
-            "reset": development.reset,
-            "dumpState": development.dump_state,
-            "loadState": development.load_state,
-            # anvil has these under its own prefix too
-            "snapshot": development.snapshot,
-            "revert": development.revert,
-            "increaseTime": development.increase_time,
-            "setTime": development.set_time,
-            "setNextBlockTimestamp": development.set_next_block_timestamp,
-            "setAutomine": development.set_automine,
-            "setIntervalMining": development.set_interval_mining,
-        }
-    ),
-    "foretell_why": inference.why,
-    "foretell_pool": inference.pool,
-    "foretell_receipt": inference.receipt,
-    "foretell_dissents": inference.dissents,
-    "foretell_chain": inference.describe_chain,
-    "foretell_sidecar": inference.sidecar,
-}
+_ARITIES: Final = {name: _arity(method, 1) for name, method in METHODS.items()}
 
 
 class Dispatcher:
@@ -140,6 +43,7 @@ class Dispatcher:
     def __init__(self, chain: ForetellChain, methods: Mapping[str, Method] | None = None) -> None:
         self._chain = chain
         self._own_methods = _filter_methods(chain) if methods is None else methods
+        self._arities = {name: _arity(method, 0) for name, method in self._own_methods.items()}
 
     def with_methods(self, methods: Mapping[str, Method]) -> "Dispatcher":
         """A dispatcher that knows further methods."""
@@ -151,9 +55,9 @@ class Dispatcher:
         Raises:
             RpcError: with the code and data that a client gets.
         """
-        function, arguments = self._find(method, params)
         if self._chain.follower is not None:
             refuse_changes(self._chain.follower, method)
+        function, arguments = self._find(method, params)
         try:
             return function(*arguments)
         except RpcError:
@@ -169,10 +73,10 @@ class Dispatcher:
             function, arguments = METHODS[method], [self._chain, *params]
         else:
             raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist")
-        try:
-            inspect.signature(function).bind(*arguments)
-        except TypeError as error:
-            raise RpcError(INVALID_PARAMS, f"{method}: {error}") from None
+        least, most = self._arities.get(method) or _ARITIES[method]
+        if not least <= len(params) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            raise RpcError(INVALID_PARAMS, f"{method}: takes {wanted} parameters, not {len(params)}")
         return function, arguments
 
     def respond(self, request: Any) -> Json | list[Json] | None:

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.chain import ForetellChain
 from foretell_evm.mempool import Entry
-from foretell_evm.rpc.codec import log_json
 from foretell_evm.rpc.selectors import LogFilter
+from foretell_evm.rpc.views import log_json
 
 
 class Feed(Protocol):

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import RpcError
-from foretell_evm.rpc.codec import data, log_json, parse_quantity, quantity
+from foretell_evm.rpc.codec import data, parse_quantity, quantity
 from foretell_evm.rpc.feeds import BlockFeed, Feed, LogFeed, PendingFeed
 from foretell_evm.rpc.selectors import LogFilter
+from foretell_evm.rpc.views import log_json
 
 MAX_FILTERS: Final = 1024
 _NOT_FOUND: Final = -32000

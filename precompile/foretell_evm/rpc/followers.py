@@ -6,7 +6,9 @@ from foretell_evm.errors import RpcError
 from foretell_evm.following import Follower
 
 _DEVELOPMENT: Final = ("evm_", "anvil_", "hardhat_")
-_READS: Final = frozenset({"nodeInfo", "getAutomine", "metadata", "dumpState"})
+_READS: Final = frozenset(
+    {"dumpState", "getAutomine", "getGenesisTime", "getIntervalMining", "metadata", "nodeInfo"}
+)
 _SENDS: Final = frozenset({"eth_sendTransaction", "eth_sendUnsignedTransaction"})
 _NOT_SUPPORTED: Final = -32004
 

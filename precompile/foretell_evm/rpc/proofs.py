@@ -1,4 +1,4 @@
-"""``eth_getProof`` (EIP-1186): an account and slots of it, with the trie nodes that lead to them."""
+"""Accounts as the state trie has them, and proofs (EIP-1186): the trie nodes that lead to them."""
 
 from typing import Any, Final
 
@@ -41,6 +41,18 @@ def get_proof(chain: ForetellChain, address: Any, slots: Any, block: Any = "late
         "nonce": quantity(account.nonce),
         "storageHash": data(account.storage_root),
         "storageProof": [_slot(chain, account.storage_root, each) for each in given],
+    }
+
+
+def get_account(chain: ForetellChain, address: Any, block: Any = "latest") -> Json:
+    """``eth_getAccount``: the four fields of an account."""
+    trie = HexaryTrie(chain.database, require_block(chain, block).state_root)
+    account = _account(trie[keccak(parse_address(address))])
+    return {
+        "balance": quantity(account.balance),
+        "nonce": quantity(account.nonce),
+        "codeHash": data(account.code_hash),
+        "storageRoot": data(account.storage_root),
     }
 
 

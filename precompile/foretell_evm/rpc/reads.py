@@ -5,8 +5,10 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from eth.abc import SignedTransactionAPI
-from eth_utils import keccak
+from eth.vm.forks.prague.constants import MAX_BLOB_GAS_PER_BLOCK
+from eth_utils import keccak, to_checksum_address
 
+from foretell_evm.blobs import blob_base_fee as blob_fee_of
 from foretell_evm.chain import ForetellChain
 from foretell_evm.config import GWEI
 from foretell_evm.errors import RpcError
@@ -14,20 +16,24 @@ from foretell_evm.history import Inclusion
 from foretell_evm.rpc.codec import (
     INVALID_PARAMS,
     Json,
-    block_json,
     data,
-    effective_gas_price,
-    log_json,
     parse_address,
     parse_data,
+    parse_flag,
     parse_list,
     parse_quantity,
     quantity,
-    receipt_json,
-    transaction_json,
     word,
 )
 from foretell_evm.rpc.selectors import LogFilter, find_block, require_block
+from foretell_evm.rpc.views import (
+    block_json,
+    effective_gas_price,
+    header_json,
+    log_json,
+    receipt_json,
+    transaction_json,
+)
 
 PRIORITY_FEE: Final = GWEI
 """Suggested tip in wei."""
@@ -61,10 +67,9 @@ def block_number(chain: ForetellChain) -> str:
     return quantity(chain.head.number)
 
 
-def syncing(chain: ForetellChain) -> bool:
-    """Never: the node makes the chain itself."""
-    del chain
-    return False
+def coinbase(chain: ForetellChain) -> str:
+    """Who gets the tips of the next block."""
+    return to_checksum_address(chain.pending_header().coinbase)
 
 
 def accounts(chain: ForetellChain) -> list[str]:
@@ -75,6 +80,16 @@ def accounts(chain: ForetellChain) -> list[str]:
 def get_balance(chain: ForetellChain, address: Any, block: Any = "latest") -> str:
     """Wei of an account after a block."""
     return quantity(chain.state(require_block(chain, block)).get_balance(parse_address(address)))
+
+
+def get_account_info(chain: ForetellChain, address: Any, block: Any = "latest") -> Json:
+    """``eth_getAccountInfo``: balance, nonce and code."""
+    account, state = parse_address(address), chain.state(require_block(chain, block))
+    return {
+        "balance": quantity(state.get_balance(account)),
+        "nonce": quantity(state.get_nonce(account)),
+        "code": data(state.get_code(account)),
+    }
 
 
 def get_code(chain: ForetellChain, address: Any, block: Any = "latest") -> str:
@@ -95,16 +110,27 @@ def get_transaction_count(chain: ForetellChain, address: Any, block: Any = "late
     return quantity(chain.state(require_block(chain, block)).get_nonce(parse_address(address)))
 
 
-def get_block_by_number(chain: ForetellChain, number: Any, full: bool = False) -> Json | None:
+def get_block_by_number(chain: ForetellChain, number: Any, full: Any = None) -> Json | None:
     """A block by number or tag."""
+    wants_all = parse_flag(full, "full transactions")
     record = find_block(chain, number)
-    return None if record is None else block_json(record, full)
+    return None if record is None else block_json(record, wants_all)
 
 
-def get_block_by_hash(chain: ForetellChain, block_hash: Any, full: bool = False) -> Json | None:
+def get_block_by_hash(chain: ForetellChain, block_hash: Any, full: Any = None) -> Json | None:
     """A block by hash."""
-    record = find_block(chain, {"blockHash": block_hash})
-    return None if record is None else block_json(record, full)
+    return get_block_by_number(chain, {"blockHash": block_hash}, full)
+
+
+def get_header_by_number(chain: ForetellChain, number: Any) -> Json | None:
+    """A block's header and hash."""
+    record = find_block(chain, number)
+    return None if record is None else header_json(record.header) | {"hash": data(record.block.hash)}
+
+
+def get_header_by_hash(chain: ForetellChain, block_hash: Any) -> Json | None:
+    """A block's header and hash."""
+    return get_header_by_number(chain, {"blockHash": block_hash})
 
 
 def get_block_transaction_count(chain: ForetellChain, number: Any) -> str | None:
@@ -124,6 +150,11 @@ def get_uncle_count(chain: ForetellChain, block: Any) -> str:
     return "0x0"
 
 
+def get_uncle(chain: ForetellChain, block: Any, index: Any) -> None:
+    """There is none."""
+    del chain, block, index
+
+
 def get_block_receipts(chain: ForetellChain, block: Any) -> list[Json] | None:
     """All receipts of a block."""
     record = find_block(chain, block)
@@ -132,19 +163,13 @@ def get_block_receipts(chain: ForetellChain, block: Any) -> list[Json] | None:
 
 def get_transaction_by_hash(chain: ForetellChain, transaction_hash: Any) -> Json | None:
     """A transaction in a block or in the mempool."""
-    transaction, found = _find_transaction(chain, transaction_hash)
+    transaction, found = find_transaction(chain, transaction_hash)
     if transaction is None:
         return None
     return transaction_json(transaction, found.record if found else None, found.index if found else 0)
 
 
-def get_raw_transaction(chain: ForetellChain, transaction_hash: Any) -> str | None:
-    """``eth_getRawTransactionByHash``: a transaction in a block or in the mempool, as it was sent."""
-    transaction, _ = _find_transaction(chain, transaction_hash)
-    return None if transaction is None else data(transaction.encode())
-
-
-def _find_transaction(
+def find_transaction(
     chain: ForetellChain, transaction_hash: Any
 ) -> tuple[SignedTransactionAPI | None, Inclusion | None]:
     """A known transaction, and where it is if that is in a block."""
@@ -194,8 +219,8 @@ def max_priority_fee_per_gas(chain: ForetellChain) -> str:
 
 
 def blob_base_fee(chain: ForetellChain) -> str:
-    """Wei per unit of blob gas."""
-    return quantity(chain.state().blob_base_fee)
+    """Wei per unit of blob gas in the next block."""
+    return quantity(blob_fee_of(chain.pending_header()))
 
 
 def fee_history(chain: ForetellChain, count: Any, newest: Any, percentiles: Any = None) -> Json:
@@ -210,8 +235,10 @@ def fee_history(chain: ForetellChain, count: Any, newest: Any, percentiles: Any 
         "oldestBlock": quantity(records[0].number if records else last),
         "baseFeePerGas": [quantity(fee) for fee in [*fees, following.base_fee_per_gas or 0]],
         "gasUsedRatio": [record.header.gas_used / record.header.gas_limit for record in records],
-        "baseFeePerBlobGas": [quantity(1)] * (len(records) + 1),
-        "blobGasUsedRatio": [0.0] * len(records),
+        "baseFeePerBlobGas": [
+            quantity(blob_fee_of(header)) for header in [*(each.header for each in records), following]
+        ],
+        "blobGasUsedRatio": [each.header.blob_gas_used / MAX_BLOB_GAS_PER_BLOCK for each in records],
     }
     if points:
         history["reward"] = [_rewards(record, points) for record in records]

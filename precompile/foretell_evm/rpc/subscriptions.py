@@ -7,9 +7,10 @@ from typing import Any, Final
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import RpcError
-from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, header_json, transaction_json
+from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, parse_flag
 from foretell_evm.rpc.feeds import BlockFeed, Feed, LogFeed, PendingFeed
 from foretell_evm.rpc.selectors import LogFilter
+from foretell_evm.rpc.views import header_json, transaction_json
 
 MAX_SUBSCRIPTIONS: Final = 128
 """Of one connection."""
@@ -44,7 +45,7 @@ class Subscriptions:
         if kind == "logs":
             return LogFeed(self._chain, LogFilter.parse(self._chain, options or {}))
         if kind == "newPendingTransactions":
-            if options is True:
+            if parse_flag(options, "full transactions"):
                 return PendingFeed(self._chain, lambda entry: transaction_json(entry.transaction, None))
             return PendingFeed(self._chain, lambda entry: data(entry.transaction.hash))
         raise RpcError(

@@ -7,7 +7,8 @@ from eth_utils import to_checksum_address
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.mempool import Entry
-from foretell_evm.rpc.codec import Json, quantity, transaction_json
+from foretell_evm.rpc.codec import Json, quantity
+from foretell_evm.rpc.views import transaction_json
 
 
 def _sorted(chain: ForetellChain, show: Callable[[Entry], Any]) -> Json:

@@ -9,10 +9,10 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import RpcError
 from foretell_evm.execution import gas_used
-from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, parse_data, parse_fields, quantity
+from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, parse_data, parse_fields, parse_flag, quantity
+from foretell_evm.rpc.messages import parse_call
 from foretell_evm.rpc.overrides import parse_overrides
 from foretell_evm.rpc.selectors import require_block
-from foretell_evm.rpc.sends import parse_call
 from foretell_evm.rpc.trace.call_tree import call_tree
 from foretell_evm.rpc.trace.prestate import prestate
 from foretell_evm.rpc.trace.struct_logs import Options, StructLogger
@@ -44,14 +44,14 @@ class _Tracing:
         if self._steps is not None:
             return self._steps.result(used, computation)
         if self._tracer == PRESTATE_TRACER:
-            return prestate(traced, self.watch, diff=bool(self._config.get("diffMode")))
+            return prestate(traced, self.watch, diff=parse_flag(self._config.get("diffMode"), "diffMode"))
         return self._calls(computation, gas, used)
 
     def _calls(self, computation: ComputationAPI, gas: int, used: int) -> Json:
         tree = call_tree(
             computation,
-            only_top=bool(self._config.get("onlyTopCall")),
-            with_logs=bool(self._config.get("withLog")),
+            only_top=parse_flag(self._config.get("onlyTopCall"), "onlyTopCall"),
+            with_logs=parse_flag(self._config.get("withLog"), "withLog"),
         )
         return {**tree, "gas": quantity(gas), "gasUsed": quantity(used)}
 

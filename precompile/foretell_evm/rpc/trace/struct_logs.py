@@ -8,7 +8,7 @@ from eth.abc import ComputationAPI
 from eth.exceptions import Halt
 
 from foretell_evm.errors import RpcError
-from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, word
+from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, parse_flag, word
 
 MAX_STEPS: Final = 500_000
 """Most steps that a trace holds; an entry takes about a kilobyte."""
@@ -32,16 +32,16 @@ class Options:
         """Read geth's names.
 
         Raises:
-            RpcError: the limit is no number.
+            RpcError: the limit is no number, or a flag is neither true nor false.
         """
         limit = fields.get("limit") or 0
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             raise RpcError(INVALID_PARAMS, f"limit: not a number of steps: {limit!r}")
         return cls(
-            stack=not fields.get("disableStack"),
-            memory=bool(fields.get("enableMemory")),
-            storage=not fields.get("disableStorage"),
-            return_data=bool(fields.get("enableReturnData")),
+            stack=not parse_flag(fields.get("disableStack"), "disableStack"),
+            memory=parse_flag(fields.get("enableMemory"), "enableMemory"),
+            storage=not parse_flag(fields.get("disableStorage"), "disableStorage"),
+            return_data=parse_flag(fields.get("enableReturnData"), "enableReturnData"),
             limit=limit,
         )
 
