@@ -2,21 +2,25 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from eth.abc import BlockHeaderAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI
+from eth.exceptions import OutOfGas
+from eth_typing import Address
 from eth_utils import ValidationError, to_checksum_address
 
 from foretell_evm.blocks import BlockRecord
-from foretell_evm.errors import InferenceUnavailable, TransactionRejected
-from foretell_evm.execution import GAS_STIPEND, Call, Executor, Invalid, Ready, gas_used, require_success
+from foretell_evm.errors import InferenceUnavailable, RpcError, TransactionRejected
+from foretell_evm.execution import GAS_STIPEND, Call, Executor, gas_used, require_success
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.resolution import InferenceNeeded, Source
 from foretell_evm.tracing import Traced, Tracer, Watch
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import Reason
 
+_Result = TypeVar("_Result")
 ESTIMATE_SLACK_PERMILLE: Final = 15
 _ROUNDS: Final = 64
 _FULL_GAS_PARTS: Final = 64
@@ -45,7 +49,7 @@ class CallRunner:
     def __init__(self, chain: ChainView, executor: Executor, pool: InferencePool, patience: float) -> None:
         self._chain, self._executor, self._pool, self._patience = chain, executor, pool, patience
 
-    def call(self, call: Call, record: BlockRecord | None = None, *, pending: bool = False) -> Ready:
+    def call(self, call: Call, record: BlockRecord | None = None, *, pending: bool = False) -> ComputationAPI:
         """Run a message after a block (the head unless given).
 
         Raises:
@@ -53,33 +57,55 @@ class CallRunner:
             TransactionRejected: the message cannot be run.
         """
         record = record or self._chain.head
-        header = self._chain.pending_header() if pending else record.header
-        deadline = time.monotonic() + self._patience
-        for _ in range(_ROUNDS):
-            outcome = self._executor.call(header, record.state_root, call, self._chain.source(record))
-            if isinstance(outcome, Ready):
-                return outcome
-            if isinstance(outcome, Invalid):
-                raise TransactionRejected(outcome.message)
-            self._wait_for_answer(outcome.job, to_checksum_address(call.sender), deadline)
-        raise InferenceUnavailable(Reason.STALE, "the call asks for ever more inferences")
+        header, root = self._header(record, pending), record.state_root
+        return self.with_answers(
+            lambda source: self._executor.call(header, root, call, source), record, call.sender
+        )
 
     def traced(
-        self, call: Call, record: BlockRecord, tracer: Tracer, watch: Watch, *, pending: bool = False
+        self,
+        call: Call,
+        record: BlockRecord,
+        tracer: Tracer,
+        watch: Callable[[], Watch],
+        *,
+        pending: bool = False,
     ) -> Traced:
-        """Run a message once more that :meth:`call` has run, and watch it.
+        """:meth:`call`, watched; ``watch`` is asked for a fresh watch each time that the message starts anew.
 
         Raises:
-            InferenceUnavailable: an answer that was there is gone.
+            InferenceUnavailable: an inference did not come in time.
             TransactionRejected: the message cannot be run.
         """
-        header = self._chain.pending_header() if pending else record.header
-        try:
-            return tracer.call(call, header, record.state_root, self._chain.source(record), watch)
-        except InferenceNeeded as needed:
-            raise InferenceUnavailable(Reason.STALE, str(needed)) from None
-        except ValidationError as error:
-            raise TransactionRejected(str(error)) from None
+        header, root = self._header(record, pending), record.state_root
+        return self.with_answers(
+            lambda source: tracer.call(call, header, root, source, watch()), record, call.sender
+        )
+
+    def _header(self, record: BlockRecord, pending: bool) -> BlockHeaderAPI:
+        return self._chain.pending_header() if pending else record.header
+
+    def with_answers(self, run: Callable[[Source], _Result], record: BlockRecord, sender: Address) -> _Result:
+        """Run something until all the answers that it asks for are there.
+
+        Args:
+            run: is given the answers that there are, as they are worth after ``record``.
+            record: a block.
+            sender: who asks, for the limits of the inference pool.
+
+        Raises:
+            InferenceUnavailable: an inference did not come in time.
+            TransactionRejected: what ran is not valid.
+        """
+        deadline = time.monotonic() + self._patience
+        for _ in range(_ROUNDS):
+            try:
+                return run(self._chain.source(record))
+            except InferenceNeeded as needed:
+                self._wait_for_answer(needed.job, to_checksum_address(sender), deadline)
+            except ValidationError as error:
+                raise TransactionRejected(str(error)) from None
+        raise InferenceUnavailable(Reason.STALE, "the call asks for ever more inferences")
 
     def _wait_for_answer(self, job: InferenceJob, sender: str, deadline: float) -> None:
         finished = threading.Event()
@@ -107,9 +133,11 @@ class CallRunner:
             TransactionRejected: the message cannot be run.
             RpcError: it fails with all the gas that a block has.
         """
-        outcome = self.call(call, pending=True)
-        require_success(outcome.computation)
-        low = gas_used(call.gas, outcome.computation)
+        computation = self.call(call, pending=True)
+        if computation.is_error and isinstance(computation.error, OutOfGas):
+            raise RpcError(-32000, f"gas required exceeds allowance ({call.gas})")
+        require_success(computation)
+        low = gas_used(call.gas, computation)
         if self._succeeds(call, low):
             return low
         high = call.gas
@@ -123,6 +151,6 @@ class CallRunner:
 
     def _succeeds(self, call: Call, gas: int) -> bool:
         try:
-            return self.call(replace(call, gas=gas), pending=True).computation.is_success
+            return self.call(replace(call, gas=gas), pending=True).is_success
         except TransactionRejected:
             return False

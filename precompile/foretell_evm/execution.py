@@ -18,6 +18,7 @@ from eth_typing import Address
 from eth_utils import ValidationError, keccak
 
 from foretell_evm.errors import RpcError
+from foretell_evm.failures import describe
 from foretell_evm.overrides import NO_OVERRIDES, Overrides
 from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Resolution, Source, resolving
 from foretell_evm.vm import ForetellVM
@@ -106,21 +107,17 @@ class Executor:
             return Invalid(str(error))
         return Ready(computation, tuple(resolution.used))
 
-    def call(
-        self, header: BlockHeaderAPI, state_root: bytes, call: Call, source: Source
-    ) -> Ready | Needs | Invalid:
-        """Run a message without paying for gas."""
+    def call(self, header: BlockHeaderAPI, state_root: bytes, call: Call, source: Source) -> ComputationAPI:
+        """Run a message without paying for gas.
+
+        Raises:
+            InferenceNeeded: it asks for an answer that is not there.
+            ValidationError: it cannot be run.
+        """
         state = self.state_for(header, state_root, call.overrides)
-        resolution = Resolution(source)
-        try:
-            transaction = spoofed(state, call)
-            with resolving(resolution):
-                computation = state.apply_transaction(transaction)
-        except InferenceNeeded as needed:
-            return Needs(needed.job)
-        except ValidationError as error:
-            return Invalid(str(error))
-        return Ready(computation, tuple(resolution.used))
+        transaction = spoofed(state, call)
+        with resolving(Resolution(source)):
+            return state.apply_transaction(transaction)
 
 
 def message_header(header: BlockHeaderAPI, overrides: Overrides) -> BlockHeaderAPI:
@@ -146,7 +143,7 @@ def require_success(computation: ComputationAPI) -> bytes:
     if isinstance(computation.error, Revert):
         output = bytes(computation.output)
         raise RpcError(3, revert_message(output), "0x" + output.hex())
-    raise RpcError(-32000, f"{type(computation.error).__name__}: {computation.error}")
+    raise RpcError(-32000, describe(computation.error))
 
 
 def revert_message(output: bytes) -> str:

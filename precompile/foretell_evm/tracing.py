@@ -134,7 +134,7 @@ def _watch_of(state: StateAPI) -> Watch:
     return (state.watch if isinstance(state, WatchedState) else None) or _UNWATCHED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Traced:
     """An execution, and the state around it.
 
@@ -144,6 +144,8 @@ class Traced:
     computation: ComputationAPI
     state: StateAPI
     _snapshot: Any
+    is_undone: bool = False
+    """Whether the state is again what it was before."""
 
     def after(self, read: Callable[[StateAPI], Any]) -> Any:
         """What ``read`` gives on the state afterwards; to be called before :meth:`before`."""
@@ -152,7 +154,12 @@ class Traced:
     def before(self, read: Callable[[StateAPI], Any]) -> Any:
         """What ``read`` gives on the state before; the state afterwards is gone then."""
         self.state.revert(self._snapshot)
+        self.is_undone = True
         return read(self.state)
+
+    def keep(self) -> None:
+        """Be done with it, and leave the state as it is."""
+        self.state.commit(self._snapshot)
 
 
 class Tracer:
@@ -168,20 +175,32 @@ class Tracer:
             "ChainState", (WatchedState,), {"computation_class": computation}
         )
 
-    def transaction(self, record: BlockRecord, index: int, watch: Watch) -> Traced:
-        """A transaction of a block, after those before it, with the answers of the block's sidecar."""
+    def transactions(self, record: BlockRecord, first: int, watch: Callable[[], Watch]) -> Iterator[Traced]:
+        """Transactions of a block from place ``first`` on, with the answers of the block's sidecar.
+
+        Each runs when it is asked for, on what those before it left; what was given may be read until then.
+        ``watch`` is asked for a fresh watch for each.
+        """
         parent = self._core.history.block(record.number - 1)
         state = self._state(record.header, parent.state_root)
-        with resolving(Resolution(Replay(self._checked(record, parent)))):
-            for earlier in record.block.transactions[:index]:
-                state.lock_changes()
-                state.apply_transaction(earlier)
+        resolution = Resolution(Replay(self._checked(record, parent)))
+        for index, transaction in enumerate(record.block.transactions):
             state.lock_changes()
-            transaction = record.block.transactions[index]
-            with _watching(state, watch):
-                snapshot = state.snapshot()
-                watch.touched[transaction.sender] = set()
-                return Traced(state.apply_transaction(transaction), state, snapshot)
+            if index < first:
+                with resolving(resolution):
+                    state.apply_transaction(transaction)
+                continue
+            snapshot, watched = state.snapshot(), watch()
+            watched.touched[transaction.sender] = set()
+            with resolving(resolution), _watching(state, watched):
+                computation = state.apply_transaction(transaction)
+            traced = Traced(computation, state, snapshot)
+            yield traced
+            if traced.is_undone:
+                with resolving(resolution):
+                    state.apply_transaction(transaction)
+            else:
+                traced.keep()
 
     def _checked(self, record: BlockRecord, parent: BlockRecord) -> list[CheckedAnswer]:
         state, checker = self._core.state(parent), self._core.checker

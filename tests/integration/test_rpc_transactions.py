@@ -8,6 +8,7 @@ import rlp
 from eth_account import Account
 from eth_keys.datatypes import PrivateKey
 from eth_utils import to_canonical_address, to_checksum_address
+from web3 import HTTPProvider
 
 from foretell_evm.blobs import BLOB_BYTES, MAX_BLOBS, BlobSidecar
 from foretell_evm.chain import ForetellChain
@@ -115,18 +116,25 @@ def normalised(value: Any) -> Any:
 
 OF_THE_BLOCK = {"blockHash", "blockTimestamp", "gasPrice", "effectiveGasPrice"}
 """Fields that the chain decides: its genesis, its clock, its base fee."""
+KEPT_BY_ANVIL_ALONE = {"blobs", "commitments", "proofs"}
+"""A block has no blobs, and so nor have its transactions here or on geth."""
 
 
+@pytest.mark.slow
 @pytest.mark.anvil
 def test_transaction_and_receipt__of_each_type__are_what_anvil_shows(
     chain: ForetellChain, blobs: BlobSidecar
 ) -> None:
     anvil = Anvil("--hardfork", "prague")
     anvil.start()
+    # Anvil reads the trusted setup when the first blob comes, which takes it many seconds.
+    patient = HTTPProvider(anvil.url, request_kwargs={"timeout": 120})
     try:
 
         def theirs(method: str, *params: Any) -> Any:
-            return anvil.w3.provider.make_request(method, params)["result"]  # type: ignore[arg-type]
+            answer: Any = patient.make_request(method, params)  # type: ignore[arg-type]
+            assert "result" in answer, answer
+            return answer["result"]
 
         for raw in raw_of_each_type(chain.accounts[0].key, chain.accounts[1].key, blobs):
             sent = chain.rpc("eth_sendRawTransaction", [raw])
@@ -138,7 +146,8 @@ def test_transaction_and_receipt__of_each_type__are_what_anvil_shows(
                     assert (name in ours) >= (name in other), name
                     ours.pop(name, None)
                     other.pop(name, None)
-                assert {name: ours.get(name, "missing") for name in other} == other
+                shared = {name: value for name, value in other.items() if name not in KEPT_BY_ANVIL_ALONE}
+                assert {name: ours.get(name, "missing") for name in shared} == shared
     finally:
         anvil.stop()
 

@@ -8,6 +8,7 @@ from eth_utils import to_checksum_address
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.chain import ForetellChain
 from foretell_evm.execution import AccessList, Call, gas_used
+from foretell_evm.failures import describe
 from foretell_evm.rpc.codec import Json, quantity, word
 from foretell_evm.rpc.messages import parse_call
 from foretell_evm.rpc.selectors import require_block
@@ -34,18 +35,22 @@ def create_access_list(chain: ForetellChain, message: Any, block: Any = "latest"
         "gasUsed": quantity(gas_used(call.gas, traced.computation)),
     }
     if traced.computation.is_error:
-        result["error"] = str(traced.computation.error)
+        result["error"] = describe(traced.computation.error)
     return result
 
 
 def touched(chain: ForetellChain, call: Call, record: BlockRecord) -> tuple[Traced, AccessList]:
     """A message, run after a block, and the addresses and slots that it touches and that are not free."""
-    chain.calls.call(call, record)
-    watch = Watch()
+    watches: list[Watch] = []
+
+    def watch() -> Watch:
+        watches.append(Watch())
+        return watches[-1]
+
     traced = chain.calls.traced(call, record, chain.tracer, watch)
     coinbase = traced.computation.state.coinbase  # warm from the start (EIP-3651)
     free = {call.sender, traced.computation.msg.storage_address, coinbase, *chain.tracer.precompiles}
-    touched = sorted(watch.touched.items())
+    touched = sorted(watches[-1].touched.items())
     return traced, tuple(
         (address, tuple(sorted(slots))) for address, slots in touched if slots or address not in free
     )

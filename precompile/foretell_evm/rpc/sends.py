@@ -29,8 +29,8 @@ def call(
     """``eth_call``; inferences are asked for and waited for."""
     pretended = parse_overrides(overrides, block_overrides)
     parsed = parse_call(chain, message, pretended)
-    outcome = chain.calls.call(parsed, require_block(chain, block), pending=block == "pending")
-    return data(require_success(outcome.computation))
+    computation = chain.calls.call(parsed, require_block(chain, block), pending=block == "pending")
+    return data(require_success(computation))
 
 
 def estimate_gas(

@@ -58,7 +58,7 @@ def _find_slot(chain: ForetellChain, call: Call, value: int) -> tuple[Address, i
 
 def _answers(chain: ForetellChain, call: Call, value: int) -> bool:
     try:
-        computation = chain.calls.call(call).computation
+        computation = chain.calls.call(call)
     except TransactionRejected:
         return False
     return computation.is_success and bytes(computation.output) == value.to_bytes(32, "big")

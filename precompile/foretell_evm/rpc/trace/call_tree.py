@@ -7,6 +7,7 @@ from eth.exceptions import Revert
 from eth_utils import to_checksum_address
 
 from foretell_evm.execution import revert_message
+from foretell_evm.failures import describe
 from foretell_evm.rpc.codec import Json, data, quantity, word
 
 
@@ -62,12 +63,10 @@ def _add_logs(tree: Json, computation: Any) -> None:
 
 
 def _add_error(tree: Json, computation: ComputationAPI) -> None:
+    tree["error"] = describe(computation.error)
     if isinstance(computation.error, Revert):
-        tree["error"] = "execution reverted"
         reason = (
             revert_message(bytes(computation.output)).removeprefix("execution reverted").removeprefix(": ")
         )
         if reason:
             tree["revertReason"] = reason
-    else:
-        tree["error"] = f"{type(computation.error).__name__}: {computation.error}"

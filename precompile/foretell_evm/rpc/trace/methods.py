@@ -35,8 +35,15 @@ class _Tracing:
                 INVALID_PARAMS, f"tracer {self._tracer!r}: served are {served}, and struct logs without one"
             )
         self._config: Mapping[str, Any] = parse_fields(fields.get("tracerConfig") or {}, "tracerConfig")
-        self._steps = None if self._tracer else StructLogger(Options.parse(fields))
-        self.watch = Watch(steps=self._steps)
+        self._options = Options.parse(fields)
+        self._steps: StructLogger | None = None
+        self._watch = Watch()
+
+    def watch(self) -> Watch:
+        """A fresh watch, for an execution that starts."""
+        self._steps = None if self._tracer else StructLogger(self._options)
+        self._watch = Watch(steps=self._steps)
+        return self._watch
 
     def result(self, traced: Traced, gas: int, used: int) -> Json:
         """The trace of an execution with a limit of ``gas`` that cost ``used``."""
@@ -44,7 +51,7 @@ class _Tracing:
         if self._steps is not None:
             return self._steps.result(used, computation)
         if self._tracer == PRESTATE_TRACER:
-            return prestate(traced, self.watch, diff=parse_flag(self._config.get("diffMode"), "diffMode"))
+            return prestate(traced, self._watch, diff=parse_flag(self._config.get("diffMode"), "diffMode"))
         return self._calls(computation, gas, used)
 
     def _calls(self, computation: ComputationAPI, gas: int, used: int) -> Json:
@@ -63,22 +70,23 @@ def trace_transaction(chain: ForetellChain, transaction_hash: Any, options: Any 
     found = chain.history.inclusion(wanted)
     if found is None:
         raise RpcError(-32000, f"transaction {data(wanted)} not found")
-    return _trace(chain, found.record, found.index, tracing)
+    traces = chain.tracer.transactions(found.record, found.index, tracing.watch)
+    return _result(found.record, found.index, tracing, next(traces))
 
 
-def _trace(chain: ForetellChain, record: BlockRecord, index: int, tracing: _Tracing) -> Json:
-    traced = chain.tracer.transaction(record, index, tracing.watch)
+def _result(record: BlockRecord, index: int, tracing: _Tracing, traced: Traced) -> Json:
     before = record.receipts[index - 1].gas_used if index else 0
     used = record.receipts[index].gas_used - before
     return tracing.result(traced, record.block.transactions[index].gas, used)
 
 
 def trace_block(chain: ForetellChain, block: Any, options: Any = None) -> list[Json]:
-    """``debug_traceBlockByNumber`` and ``debug_traceBlockByHash``."""
-    record = require_block(chain, block)
+    """``debug_traceBlockByNumber``: every transaction, run once."""
+    record, tracing = require_block(chain, block), _Tracing(options)
+    traces = chain.tracer.transactions(record, 0, tracing.watch)
     return [
-        {"txHash": data(transaction.hash), "result": _trace(chain, record, index, _Tracing(options))}
-        for index, transaction in enumerate(record.block.transactions)
+        {"txHash": data(transaction.hash), "result": _result(record, index, tracing, traced)}
+        for index, (transaction, traced) in enumerate(zip(record.block.transactions, traces, strict=True))
     ]
 
 
@@ -94,6 +102,5 @@ def trace_call(chain: ForetellChain, message: Any, block: Any = "latest", option
     pretended = parse_overrides(fields.get("stateOverrides"), fields.get("blockOverrides"))
     call, record = parse_call(chain, message, pretended), require_block(chain, block)
     pending = block == "pending"
-    chain.calls.call(call, record, pending=pending)
     traced = chain.calls.traced(call, record, chain.tracer, tracing.watch, pending=pending)
     return tracing.result(traced, call.gas, gas_used(call.gas, traced.computation))

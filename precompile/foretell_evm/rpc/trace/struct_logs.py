@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from eth.abc import ComputationAPI
-from eth.exceptions import Halt
+from eth.exceptions import VMError
 
 from foretell_evm.errors import RpcError
+from foretell_evm.failures import describe
 from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, parse_flag, word
 
 MAX_STEPS: Final = 500_000
@@ -113,8 +114,8 @@ class StructLogger:
             return
         if not log["gasCost"]:
             log["gasCost"] = gas - computation.get_gas_remaining()
-        if error is not None and not isinstance(error, Halt) and log["op"] != "REVERT":
-            log["error"] = f"{type(error).__name__}: {error}"
+        if isinstance(error, VMError) and log["op"] != "REVERT":
+            log["error"] = describe(error)
 
     def result(self, gas_used: int, computation: ComputationAPI) -> Json:
         """The whole trace."""
