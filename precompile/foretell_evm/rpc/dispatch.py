@@ -55,9 +55,9 @@ class Dispatcher:
         Raises:
             RpcError: with the code and data that a client gets.
         """
+        function, arguments = self._find(method, params)
         if self._chain.follower is not None:
             refuse_changes(self._chain.follower, method)
-        function, arguments = self._find(method, params)
         try:
             return function(*arguments)
         except RpcError:

@@ -1,4 +1,4 @@
-"""JSON-RPC methods of development chains: time, mining, snapshots, dumps, and what the next block is to be."""
+"""Development methods: snapshots, dumps, mining, time, and what the next block is to be."""
 
 from typing import Any, Final
 
