@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from foretell_evm.chain import ForetellChain
 
 MODELS_FOLDER: Final = Path("models")
-_WITH_FOLLOW: Final = frozenset({"upstream", "folder", "host", "port"})
+_WITH_FOLLOW: Final = frozenset({"upstream", "folder", "host", "port", "origins", "names"})
 
 
 @click.command("node", params=[*fork.node.params])
@@ -51,8 +51,6 @@ def node(
     operators: int,
     folder: Path | None,
     upstream: str | None,
-    host: str,
-    port: int,
     **options: Any,
 ) -> None:
     """Run a development chain whose contracts can call your models.
@@ -66,9 +64,10 @@ def node(
       foretell node --data-dir chain                       keeps the chain
       foretell node --follow http://127.0.0.1:8545 --port 8546
     """
+    doors = fork.take_doors(options)
     if upstream is not None:
         _refuse_with_follow(context)
-        fork.run_follower(upstream, host, port, folder)
+        fork.run_follower(upstream, doors, folder)
         return
     load_from, dump_to = options.pop("load_from"), options.pop("dump_to")
     config = fork.chain_config(**options)
@@ -79,19 +78,19 @@ def node(
 
     @contextmanager
     def company(running: "ForetellChain") -> Iterator[None]:
-        with _operators(running, models, operators), _states(running, load_from, dump_to):
+        with _operators(running, models, operators, doors.quiet), _states(running, load_from, dump_to):
             yield
 
-    fork.run_node(config, host, port, company, folder)
+    fork.run_node(config, doors, company, folder)
 
 
 @contextmanager
-def _operators(chain: "ForetellChain", models: tuple[Path, ...], count: int) -> Iterator[None]:
+def _operators(chain: "ForetellChain", models: tuple[Path, ...], count: int, quiet: bool) -> Iterator[None]:
     """Operators that answer for models, while the chain is served."""
     if not count:
         yield
         return
-    with closing(_join(chain, models, count)):
+    with closing(_join(chain, models, count, quiet)):
         yield
 
 
@@ -122,7 +121,7 @@ def _refuse_with_follow(context: click.Context) -> None:
             )
 
 
-def _join(chain: "ForetellChain", models: tuple[Path, ...], operators: int) -> "Devnet":
+def _join(chain: "ForetellChain", models: tuple[Path, ...], operators: int, quiet: bool) -> "Devnet":
     from foretell_cli.devnet import Devnet
 
     devnet = Devnet(chain)
@@ -130,9 +129,11 @@ def _join(chain: "ForetellChain", models: tuple[Path, ...], operators: int) -> "
         for _ in range(operators):
             devnet.add_operator()
         for folder in models or sorted(path.parent for path in MODELS_FOLDER.glob("*/manifest.json")):
-            click.echo(f"Registering {folder} ...")
+            if not quiet:
+                click.echo(f"Registering {folder} ...")
             model = devnet.register_model(folder)
-            click.echo(f"  {model.name}  model id 0x{model.model_id.hex()}")
+            if not quiet:
+                click.echo(f"  {model.name}  model id 0x{model.model_id.hex()}")
     except BaseException:
         devnet.close()
         raise

@@ -24,6 +24,8 @@ _Result = TypeVar("_Result")
 ESTIMATE_SLACK_PERMILLE: Final = 15
 _ROUNDS: Final = 64
 _FULL_GAS_PARTS: Final = 64
+MAX_WAITING: Final = 128
+"""Callers that wait for answers at once."""
 
 
 class ChainView(Protocol):
@@ -48,6 +50,9 @@ class CallRunner:
 
     def __init__(self, chain: ChainView, executor: Executor, pool: InferencePool, patience: float) -> None:
         self._chain, self._executor, self._pool, self._patience = chain, executor, pool, patience
+        self._lock = threading.Lock()
+        self.waiting = 0
+        """Callers that wait for answers now."""
 
     def call(self, call: Call, record: BlockRecord | None = None, *, pending: bool = False) -> ComputationAPI:
         """Run a message after a block (the head unless given).
@@ -102,10 +107,21 @@ class CallRunner:
             try:
                 return run(self._chain.source(record))
             except InferenceNeeded as needed:
-                self._wait_for_answer(needed.job, to_checksum_address(sender), deadline)
+                self._wait_in_a_place(needed.job, to_checksum_address(sender), deadline)
             except ValidationError as error:
                 raise TransactionRejected(str(error)) from None
         raise InferenceUnavailable(Reason.STALE, "the call asks for ever more inferences")
+
+    def _wait_in_a_place(self, job: InferenceJob, sender: str, deadline: float) -> None:
+        with self._lock:
+            if self.waiting >= MAX_WAITING:
+                raise InferenceUnavailable(Reason.POOL_FULL, f"{MAX_WAITING} calls wait already")
+            self.waiting += 1
+        try:
+            self._wait_for_answer(job, sender, deadline)
+        finally:
+            with self._lock:
+                self.waiting -= 1
 
     def _wait_for_answer(self, job: InferenceJob, sender: str, deadline: float) -> None:
         finished = threading.Event()

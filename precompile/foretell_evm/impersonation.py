@@ -15,7 +15,7 @@ class ImpersonatedTransaction(PragueTypedTransaction):
     """
 
     def __init__(self, forged: PragueTypedTransaction) -> None:
-        super().__init__(forged.type_id, forged._inner)
+        super().__init__(forged._inner._type_id, forged._inner)
         self._impersonated = Address(forged.r.to_bytes(20, "big"))
 
     @classmethod

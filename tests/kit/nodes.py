@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from foretell_evm.chain import ForetellChain
+from foretell_evm.rpc.callers import Callers
 from foretell_evm.rpc.dispatch import Dispatcher
 from foretell_evm.rpc.http import bind, serve
 
@@ -21,10 +22,10 @@ Lie = Callable[[str, Any], Any]
 _GO = "from foretell_cli import main; main()"
 
 
-def serve_chain(chain: ForetellChain) -> str:
+def serve_chain(chain: ForetellChain, callers: Callers = Callers()) -> str:  # noqa: B008 - it is frozen
     """Serve a chain until it is forgotten; where."""
     listener = bind("127.0.0.1", 0)
-    threading.Thread(target=serve, args=(chain, listener), daemon=True).start()
+    threading.Thread(target=serve, args=(chain, listener, None, callers), daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 

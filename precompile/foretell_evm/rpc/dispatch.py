@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
+from pydantic_core import to_json
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import EvmError, RpcError
@@ -18,7 +19,12 @@ INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INTERNAL_ERROR: Final = -32603
 SERVER_ERROR: Final = -32000
+RESPONSE_TOO_LARGE: Final = -32003
+LIMIT_EXCEEDED: Final = -32005
 MAX_BATCH: Final = 1000
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+_MAX_MESSAGE: Final = 1000
+"""Characters of an error: it may quote what the client sent."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,20 +87,39 @@ class Dispatcher:
 
     def respond(self, request: Any) -> Json | list[Json] | None:
         """The response to a request or a batch; ``None`` for notifications alone. Never raises."""
-        if isinstance(request, list):
-            if not 0 < len(request) <= MAX_BATCH:
-                return _error(
-                    None, INVALID_REQUEST, f"a batch has 1 to {MAX_BATCH} requests, not {len(request)}"
-                )
-            answers = [answer for each in request if (answer := self._respond_one(each)) is not None]
-            return answers or None
-        return self._respond_one(request)
+        if not isinstance(request, list):
+            return self._respond_one(request)
+        if not _is_batch(request):
+            return _NO_BATCH
+        answers = [answer for each in request if (answer := self._respond_one(each)) is not None]
+        return answers or None
+
+    def respond_encoded(self, request: Any) -> bytes | None:
+        """:meth:`respond` as JSON text of a bounded size: what does not fit is an error instead."""
+        if not isinstance(request, list):
+            answer = self._respond_one(request)
+            return None if answer is None else _bounded(answer, MAX_RESPONSE_BYTES)[0]
+        if not _is_batch(request):
+            return encode(_NO_BATCH)
+        texts, room = [], MAX_RESPONSE_BYTES
+        for each in request:
+            if not room:
+                texts.append(encode(_too_large(each)))
+                continue
+            answer = self._respond_one(each)
+            if answer is not None:
+                text, room = _bounded(answer, room)
+                texts.append(text)
+        return b"[" + b",".join(texts) + b"]" if texts else None
 
     def _respond_one(self, request: Any) -> Json | None:
         if not isinstance(request, Mapping) or not isinstance(request.get("method"), str):
             return _error(None, INVALID_REQUEST, "not a JSON-RPC request")
-        params = request.get("params") or []
-        identifier = request.get("id")
+        params, identifier = request.get("params"), request.get("id")
+        if isinstance(identifier, bool) or not isinstance(identifier, str | int | float | None):
+            return _error(None, INVALID_REQUEST, "id must be a string, a number or null")
+        if params is None:
+            params = ()
         if not isinstance(params, list | tuple):
             return _error(identifier, INVALID_PARAMS, "params must be an array")
         answer = self._answer(request["method"], params, identifier)
@@ -122,8 +147,30 @@ def _filter_methods(chain: ForetellChain) -> dict[str, Method]:
     }
 
 
+def encode(value: Any) -> bytes:
+    """JSON text."""
+    return to_json(value, inf_nan_mode="null")
+
+
+def _is_batch(request: list[Any]) -> bool:
+    return 0 < len(request) <= MAX_BATCH
+
+
+def _bounded(answer: Json, room: int) -> tuple[bytes, int]:
+    """The text of an answer, or of an error where there is no room for it, and the room that is left."""
+    text = encode(answer)
+    if len(text) <= room:
+        return text, room - len(text)
+    return encode(_too_large(answer)), 0
+
+
+def _too_large(asked: Any) -> Json:
+    identifier = asked.get("id") if isinstance(asked, Mapping) else None
+    return _error(identifier, RESPONSE_TOO_LARGE, f"the response has over {MAX_RESPONSE_BYTES} bytes")
+
+
 def _error(identifier: Any, code: int, message: str, data: Any = None) -> Json:
-    error: Json = {"code": code, "message": message}
+    error: Json = {"code": code, "message": message[:_MAX_MESSAGE]}
     if data is not None:
         error["data"] = data
     return {"jsonrpc": "2.0", "id": identifier, "error": error}
@@ -131,3 +178,6 @@ def _error(identifier: Any, code: int, message: str, data: Any = None) -> Json:
 
 PARSE_FAILED: Final = _error(None, PARSE_ERROR, "parse error")
 """The answer to what is no JSON."""
+BUSY: Final = _error(None, LIMIT_EXCEEDED, "the node is busy; try again")
+"""The answer where the node holds as much as it may."""
+_NO_BATCH: Final = _error(None, INVALID_REQUEST, f"a batch has 1 to {MAX_BATCH} requests")

@@ -2,56 +2,60 @@
 
 import socket
 import threading
+from typing import Final
 
 import uvicorn
-from pydantic_core import from_json
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import ServerError
-from foretell_evm.rpc.dispatch import PARSE_FAILED, Dispatcher
-from foretell_evm.rpc.origins import LOOPBACK, is_allowed
+from foretell_evm.rpc.callers import ANY, LOCAL_PAGES, Callers
+from foretell_evm.rpc.dispatch import BUSY, PARSE_FAILED, Dispatcher, encode
+from foretell_evm.rpc.load import MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Load, TooMuch, parse
 from foretell_evm.rpc.websocket import Announcer, Connection
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-_FAREWELL_S = 3
+_FAREWELL_S: Final = 3
 
 
-def make_app(chain: ForetellChain) -> Starlette:
+def make_app(chain: ForetellChain, callers: Callers = Callers()) -> Starlette:  # noqa: B008 - it is frozen
     """The ASGI application of a chain."""
-    dispatcher = Dispatcher(chain)
-    announcer = Announcer(chain)
+    dispatcher, announcer, load = Dispatcher(chain), Announcer(chain), Load()
 
     async def answer(request: Request) -> Response:
-        if not is_allowed(request.headers):
-            return Response("pages of other machines are not answered", status_code=403)
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY_BYTES:
-                return Response("request body too large", status_code=413)
-        try:
-            # Not the json module: under the recursion limit that py-evm raises, deep nesting crashes it.
-            parsed = from_json(bytes(body), allow_inf_nan=False)
-        except ValueError:
-            return JSONResponse(PARSE_FAILED, status_code=400)
-        # Methods block: on a lock, or on an inference.
-        response = await run_in_threadpool(dispatcher.respond, parsed)
-        return Response(status_code=204) if response is None else JSONResponse(response)
+        refusal = callers.refusal(request.headers)
+        if refusal is not None:
+            return Response(refusal, status_code=403)
+        with load.holding() as claim:
+            try:
+                body = bytearray()
+                async for part in request.stream():
+                    claim(len(part))
+                    body += part
+                    if len(body) > MAX_BODY_BYTES:
+                        return Response("request body too large", status_code=413)
+                parsed = parse(bytes(body))
+            except TooMuch:
+                return _json(BUSY, 503)
+            except ValueError:
+                return _json(PARSE_FAILED, 400)
+            except ClientDisconnect:
+                return Response(status_code=400)
+            # Methods block: on a lock, or on an inference.
+            response = await load.run(parsed, dispatcher.respond_encoded)
+        return Response(status_code=204) if response is None else _encoded(response, 200)
 
     async def converse(socket: WebSocket) -> None:
-        if not is_allowed(socket.headers):
+        if callers.refusal(socket.headers) is not None:
             await socket.close(1008)
             return
         await socket.accept()
-        connection = Connection(chain, dispatcher, socket)
+        connection = Connection(chain, dispatcher, socket, load)
         announcer.listen(connection.news)
         try:
             await connection.serve()
@@ -59,10 +63,22 @@ def make_app(chain: ForetellChain) -> Starlette:
             announcer.forget(connection.news)
 
     pages = Middleware(
-        CORSMiddleware, allow_origin_regex=LOOPBACK, allow_methods=["POST"], allow_headers=["content-type"]
+        CORSMiddleware,
+        allow_origins=sorted(callers.origins),
+        allow_origin_regex=None if ANY in callers.origins else LOCAL_PAGES,
+        allow_methods=["POST"],
+        allow_headers=["content-type"],
     )
     routes = [Route("/", answer, methods=["POST"]), WebSocketRoute("/", converse)]
     return Starlette(routes=routes, middleware=[pages])
+
+
+def _json(value: object, status: int) -> Response:
+    return _encoded(encode(value), status)
+
+
+def _encoded(content: bytes, status: int) -> Response:
+    return Response(content, status_code=status, media_type="application/json")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -88,15 +104,21 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(chain: ForetellChain, listener: socket.socket, stop: threading.Event | None = None) -> None:
+def serve(
+    chain: ForetellChain,
+    listener: socket.socket,
+    stop: threading.Event | None = None,
+    callers: Callers = Callers(),  # noqa: B008 - it is frozen
+) -> None:
     """Answer requests until interrupted, or until ``stop`` is set."""
     config = uvicorn.Config(
-        make_app(chain),
+        make_app(chain, callers),
         log_level="warning",
         access_log=False,
         lifespan="off",
         ws="websockets-sansio",
-        ws_max_size=MAX_BODY_BYTES,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=_FAREWELL_S,
     )
     server = uvicorn.Server(config)

@@ -2,15 +2,16 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from foretell_evm.chain import ForetellChain
-from foretell_evm.rpc.dispatch import PARSE_FAILED, Dispatcher
+from foretell_evm.rpc.dispatch import BUSY, PARSE_FAILED, Dispatcher, encode
+from foretell_evm.rpc.load import Load, TooMuch, parse
 from foretell_evm.rpc.subscriptions import Subscriptions
 
 _AT_ONCE: Final = 16
@@ -57,8 +58,9 @@ class Announcer:
 class Connection:
     """One client."""
 
-    def __init__(self, chain: ForetellChain, dispatcher: Dispatcher, socket: WebSocket) -> None:
+    def __init__(self, chain: ForetellChain, dispatcher: Dispatcher, socket: WebSocket, load: Load) -> None:
         self._socket = socket
+        self._load = load
         self._sending = asyncio.Lock()
         self._room = asyncio.Semaphore(_AT_ONCE)
         self.news = asyncio.Event()
@@ -79,25 +81,26 @@ class Connection:
                 if message["type"] == "websocket.disconnect":
                     return
                 await self._room.acquire()
-                task = asyncio.create_task(self._answer(message.get("text") or message.get("bytes") or ""))
+                task = asyncio.create_task(self._answer(_body(message)))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _answer(self, text: str | bytes) -> None:
+    async def _answer(self, body: bytes) -> None:
         try:
-            try:
-                request = from_json(text, allow_inf_nan=False)
-            except ValueError:
-                await self._send(PARSE_FAILED)
-                return
-            response = await run_in_threadpool(self._dispatcher.respond, request)
+            with self._load.holding() as claim:
+                claim(len(body))
+                response = await self._load.run(parse(body), self._dispatcher.respond_encoded)
             if response is not None:
                 await self._send(response)
             self._subscriptions.activate()
             self.news.set()  # what came while a new subscription was silent
+        except TooMuch:
+            await self._send(encode(BUSY))
+        except ValueError:
+            await self._send(encode(PARSE_FAILED))
         finally:
             self._room.release()
 
@@ -106,9 +109,14 @@ class Connection:
             await self.news.wait()
             self.news.clear()
             for notification in await run_in_threadpool(self._subscriptions.news):
-                await self._send(notification)
+                await self._send(encode(notification))
 
-    async def _send(self, value: Any) -> None:
+    async def _send(self, text: bytes) -> None:
         async with self._sending:
             with suppress(WebSocketDisconnect, RuntimeError):  # the client is gone; `serve` notices
-                await self._socket.send_text(to_json(value).decode())
+                await self._socket.send_text(text.decode())
+
+
+def _body(message: Mapping[str, Any]) -> bytes:
+    text = message.get("text")
+    return text.encode() if text is not None else message.get("bytes") or b""
