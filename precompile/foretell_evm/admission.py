@@ -126,7 +126,7 @@ class Admission:
         core = self._core
         with core.lock:
             head, header = core.head, core.pending_header()
-        outcome = core.executor.pre_execute(header, head.state_root, entry.transaction, core.source(head))
+        outcome = core.executor.pre_execute(header, head, entry.transaction, core.source(head))
         if isinstance(outcome, Needs):
             self._ask(entry, outcome.job)
             return

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI, VirtualMachineAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
 from eth.chains.base import Chain
 from eth.vm.forks.cancun.state import get_total_blob_gas
 from eth.vm.forks.prague.constants import MAX_BLOB_GAS_PER_BLOCK
@@ -12,7 +12,7 @@ from eth_utils import ValidationError
 
 from foretell_evm.blocks import BlockRecord, log_records
 from foretell_evm.resolution import InferenceNeeded, Resolution, Source, resolving
-from foretell_evm.vm import ForetellVM
+from foretell_evm.vm import as_foretell_vm
 from foretell_spec.operator import InferenceJob
 from foretell_spec.sidecar import Sidecar
 
@@ -40,7 +40,7 @@ class BlockBuilder:
         self, chain: Chain, header: BlockHeaderAPI, state_root: bytes, source: Source, max_bundles: int
     ) -> None:
         self._source = source
-        self._vm = _as_vm(chain.get_vm(header.copy(state_root=state_root)))
+        self._vm = as_foretell_vm(chain.get_vm(header.copy(state_root=state_root)))
         self._header = self._vm.get_header()
         self._resolution = Resolution(source)
         self._max_bundles = max_bundles
@@ -55,7 +55,7 @@ class BlockBuilder:
 
         The state of the block is in the chain's database then; the block itself is nowhere yet.
         """
-        self._vm.block_preprocessing(self._vm.get_block())
+        self._vm.begin_block()
         stopped: set[bytes] = set()
         with resolving(self._resolution):
             for transaction in candidates:
@@ -127,12 +127,6 @@ class BlockBuilder:
             logs=log_records(self._receipts),
             state_root=block.header.state_root,
         )
-
-
-def _as_vm(vm: VirtualMachineAPI) -> ForetellVM:
-    """Narrow py-evm's type: its interface leaves out what happens around a block's transactions."""
-    assert isinstance(vm, ForetellVM)
-    return vm
 
 
 class _SidecarFull(Exception):

@@ -62,9 +62,9 @@ class CallRunner:
             TransactionRejected: the message cannot be run.
         """
         record = record or self._chain.head
-        header, root = self._header(record, pending), record.state_root
+        header = self._header(record, pending)
         return self.with_answers(
-            lambda source: self._executor.call(header, root, call, source), record, call.sender
+            lambda source: self._executor.call(header, record, call, source), record, call.sender
         )
 
     def traced(
@@ -82,9 +82,9 @@ class CallRunner:
             InferenceUnavailable: an inference did not come in time.
             TransactionRejected: the message cannot be run.
         """
-        header, root = self._header(record, pending), record.state_root
+        header = self._header(record, pending)
         return self.with_answers(
-            lambda source: tracer.call(call, header, root, source, watch()), record, call.sender
+            lambda source: tracer.call(call, header, record, source, watch()), record, call.sender
         )
 
     def _header(self, record: BlockRecord, pending: bool) -> BlockHeaderAPI:

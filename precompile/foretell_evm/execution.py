@@ -7,7 +7,7 @@ and dropping it undoes everything.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI, VirtualMachineAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI
 from eth.chains.base import Chain
 from eth.exceptions import Revert
 from eth.vm.forks.prague.transactions import Authorization
@@ -17,11 +17,12 @@ from eth_abi.exceptions import DecodingError
 from eth_typing import Address
 from eth_utils import ValidationError, keccak
 
+from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import RpcError
 from foretell_evm.failures import describe
 from foretell_evm.overrides import NO_OVERRIDES, Overrides
 from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Resolution, Source, resolving
-from foretell_evm.vm import ForetellVM
+from foretell_evm.vm import ForetellVM, as_foretell_vm
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import EXPLANATIONS, reason_of
 
@@ -76,25 +77,32 @@ class Executor:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
 
-    def vm_at(self, header: BlockHeaderAPI, state_root: bytes) -> VirtualMachineAPI:
-        """A fresh VM that runs the block of ``header`` from ``state_root`` on."""
-        return self._chain.get_vm(header.copy(state_root=state_root))
+    def vm_at(self, header: BlockHeaderAPI, state_root: bytes) -> ForetellVM:
+        """A fresh VM in the block of ``header`` with the state ``state_root``."""
+        return as_foretell_vm(self._chain.get_vm(header.copy(state_root=state_root)))
 
     def state_at(self, header: BlockHeaderAPI, state_root: bytes) -> StateAPI:
         """The state ``state_root`` with the block context of ``header``."""
         return self.vm_at(header, state_root).state
 
-    def state_for(self, header: BlockHeaderAPI, state_root: bytes, overrides: Overrides) -> StateAPI:
-        """The state that a message runs on, as ``overrides`` pretend it to be."""
-        state = self.state_at(message_header(header, overrides), state_root)
-        overrides.apply(state)
-        return state
+    def vm_for(self, header: BlockHeaderAPI, after: BlockRecord, overrides: Overrides) -> ForetellVM:
+        """A VM for a message in the block of ``header``, as ``overrides`` pretend it to be.
+
+        The message sees the state ``after`` a block: where that is this very block, what its transactions
+        left; where that is its parent, what its first transaction would see.
+        """
+        vm = self.vm_at(message_header(header, overrides), after.state_root)
+        if header.block_number > after.number:
+            vm.begin_block()
+        overrides.apply(vm.state)
+        return vm
 
     def pre_execute(
-        self, header: BlockHeaderAPI, state_root: bytes, transaction: SignedTransactionAPI, source: Source
+        self, header: BlockHeaderAPI, after: BlockRecord, transaction: SignedTransactionAPI, source: Source
     ) -> Ready | Needs | Invalid:
         """What the transaction would do in the block of ``header``, after those of its sender before it."""
-        vm = self.vm_at(header, state_root)
+        vm = self.vm_at(header, after.state_root)
+        vm.begin_block()
         resolution = Resolution(source)
         try:
             vm.validate_transaction_against_header(header, transaction)
@@ -107,14 +115,14 @@ class Executor:
             return Invalid(str(error))
         return Ready(computation, tuple(resolution.used))
 
-    def call(self, header: BlockHeaderAPI, state_root: bytes, call: Call, source: Source) -> ComputationAPI:
-        """Run a message without paying for gas.
+    def call(self, header: BlockHeaderAPI, after: BlockRecord, call: Call, source: Source) -> ComputationAPI:
+        """Run a message without paying for gas, on the state of :meth:`vm_for`.
 
         Raises:
             InferenceNeeded: it asks for an answer that is not there.
             ValidationError: it cannot be run.
         """
-        state = self.state_for(header, state_root, call.overrides)
+        state = self.vm_for(header, after, call.overrides).state
         transaction = spoofed(state, call)
         with resolving(Resolution(source)):
             return state.apply_transaction(transaction)

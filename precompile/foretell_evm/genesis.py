@@ -1,4 +1,4 @@
-"""Genesis: the precompile's account, the system contracts at their addresses, and funded accounts.
+"""Genesis: Ethereum's contracts, the precompile's account, the system contracts, and funded accounts.
 
 The system contracts get there as on any other chain, by running their constructors; what these leave behind
 (runtime code with immutables, storage) becomes the allocation, so a genesis can be written down and compared.
@@ -26,6 +26,7 @@ from foretell_evm.accounts import dev_accounts
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.config import ChainConfig, SystemParameters
 from foretell_evm.errors import ConfigError
+from foretell_evm.ethereum_contracts import ETHEREUM_CONTRACTS
 from foretell_evm.opengradient import inference as og_inference
 from foretell_evm.vm import ForetellVM, chain_class
 from foretell_spec.addresses import (
@@ -137,7 +138,12 @@ def allocation(config: ChainConfig) -> Allocation:
     if config.opengradient is not None:
         served.append(to_checksum_address(og_inference.ADDRESS))
     precompiles = {address: GenesisAccount(nonce=1, code=PRECOMPILE_CODE) for address in served}
-    return {**funded, **endowed, **precompiles, **system_contracts(config.system, config.chain_id)}
+    ethereum = {
+        to_checksum_address(address): GenesisAccount(nonce=1, code=code)
+        for address, code in ETHEREUM_CONTRACTS.items()
+    }
+    system = system_contracts(config.system, config.chain_id)
+    return {**funded, **endowed, **ethereum, **precompiles, **system}
 
 
 def create_chain(config: ChainConfig, database: DatabaseAPI) -> Chain:

@@ -29,7 +29,7 @@ from foretell_spec.sidecar import Sidecar
 
 _FIXED_FIELDS: Final = (
     "uncles_hash", "coinbase", "difficulty", "block_number", "gas_limit", "mix_hash", "nonce",
-    "base_fee_per_gas", "withdrawals_root", "excess_blob_gas", "parent_beacon_block_root", "requests_hash",
+    "base_fee_per_gas", "withdrawals_root", "excess_blob_gas", "parent_beacon_block_root",
 )  # fmt: skip
 """Header fields that follow from the parent alone."""
 

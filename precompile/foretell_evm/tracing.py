@@ -10,15 +10,16 @@ from typing import Any, Final, Protocol, TypeGuard
 
 from eth.abc import BlockHeaderAPI, ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 from eth.exceptions import VMError
-from eth_typing import Address, Hash32
+from eth_typing import Address
 
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.core import ChainCore
-from foretell_evm.execution import Call, message_header, spoofed
+from foretell_evm.execution import Call, Executor, spoofed
 from foretell_evm.receipts import ADDRESS as PRECOMPILE_ADDRESS
 from foretell_evm.resolution import CheckedAnswer, Replay, Resolution, Source, resolving
 from foretell_evm.state import ForetellState
+from foretell_evm.vm import ForetellVM
 
 
 class StepWatcher(Protocol):
@@ -171,9 +172,9 @@ class Tracer:
         self.precompiles: frozenset[Address] = frozenset(stock)
         """Addresses that every transaction of this chain may call without loading an account."""
         computation = type("ChainComputation", (WatchedComputation,), {"_precompiles": stock})
-        self._state_class: type[WatchedState] = type(
-            "ChainState", (WatchedState,), {"computation_class": computation}
-        )
+        state = type("ChainState", (WatchedState,), {"computation_class": computation})
+        vm = type("WatchedVM", (ForetellVM,), {"_state_class": state})
+        self._chain_class = type(core.chain).configure("WatchedChain", vm_configuration=((0, vm),))
 
     def transactions(self, record: BlockRecord, first: int, watch: Callable[[], Watch]) -> Iterator[Traced]:
         """Transactions of a block from place ``first`` on, with the answers of the block's sidecar.
@@ -182,7 +183,9 @@ class Tracer:
         ``watch`` is asked for a fresh watch for each.
         """
         parent = self._core.history.block(record.number - 1)
-        state = self._state(record.header, parent.state_root)
+        vm = self._executor.vm_at(record.header, parent.state_root)
+        vm.begin_block()
+        state = _watched(vm)
         resolution = Resolution(Replay(self._checked(record, parent)))
         for index, transaction in enumerate(record.block.transactions):
             state.lock_changes()
@@ -207,7 +210,7 @@ class Tracer:
         return [CheckedAnswer(each, checker.check_answer(each, state)) for each in record.sidecar.answers]
 
     def call(
-        self, call: Call, header: BlockHeaderAPI, state_root: bytes, source: Source, watch: Watch
+        self, call: Call, header: BlockHeaderAPI, after: BlockRecord, source: Source, watch: Watch
     ) -> Traced:
         """A message, as ``CallRunner.call`` runs it: its answers must be there.
 
@@ -215,18 +218,22 @@ class Tracer:
             InferenceNeeded: one is not.
             ValidationError: the message cannot be run.
         """
-        state = self._state(message_header(header, call.overrides), state_root)
-        call.overrides.apply(state)
+        state = _watched(self._executor.vm_for(header, after, call.overrides))
         transaction = spoofed(state, call)
         with resolving(Resolution(source)), _watching(state, watch):
             snapshot = state.snapshot()
             watch.touched[call.sender] = set()
             return Traced(state.apply_transaction(transaction), state, snapshot)
 
-    def _state(self, header: BlockHeaderAPI, state_root: bytes) -> WatchedState:
-        vm = self._core.executor.vm_at(header, state_root)
-        context = vm.state.execution_context
-        return self._state_class(self._core.chain.chaindb.db, context, Hash32(state_root))
+    @property
+    def _executor(self) -> Executor:
+        return Executor(self._chain_class(self._core.chain.chaindb.db))
+
+
+def _watched(vm: ForetellVM) -> WatchedState:
+    state = vm.state
+    assert isinstance(state, WatchedState)
+    return state
 
 
 def _is_watched(state: StateAPI) -> TypeGuard[WatchedState]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI, ReceiptDecoderAPI
+from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI, ReceiptDecoderAPI, VirtualMachineAPI
 from eth.chains.base import Chain
 from eth.db.chain import ChainDB
 from eth.exceptions import ReceiptNotFound
@@ -52,6 +52,17 @@ class ForetellVM(PragueVM):
         block: BlockAPI = super().set_block_transactions_and_withdrawals(*args, **kwargs)
         self.chaindb.sealing = (block.header.receipt_root, receipts)
         return block
+
+    def begin_block(self) -> None:
+        """Do what precedes the block's transactions: the system calls of EIP-4788 and EIP-2935."""
+        self.block_preprocessing(self.get_block())
+        self.state.lock_changes()
+
+
+def as_foretell_vm(vm: VirtualMachineAPI) -> ForetellVM:
+    """Narrow py-evm's type: its interface leaves out what happens around a block's transactions."""
+    assert isinstance(vm, ForetellVM)
+    return vm
 
 
 def chain_class(chain_id: int, opengradient: OpenGradientConfig | None = None) -> type[Chain]:
