@@ -1,7 +1,7 @@
 """Runs cases on EELS, the executable specification: a JSON case a line in, a JSON outcome a line out.
 
-It belongs to a virtual environment of its own, since EELS needs other versions than the project does, and so it
-imports nothing of the project.
+It belongs to a virtual environment of its own, since EELS needs other versions than the project does, and so
+it imports nothing of the project.
 """
 
 import json

@@ -16,13 +16,13 @@ _FROM_PC_TO_BODY: Final = 6
 _FROM_JUMPDEST_TO_PC: Final = 9
 _WORDS: Final = (0, 1, 2, 3, 31, 32, 33, 64, 255, 256, 2**31, 2**63, 2**64, 2**255, 2**256 - 2, 2**256 - 1)
 _CONTEXT: Final = (
-    op.ADDRESS, *range(op.ORIGIN, op.CALLDATALOAD), op.CALLDATASIZE, op.CODESIZE, op.GASPRICE, op.RETURNDATASIZE,
-    *range(op.COINBASE, op.BLOBHASH), op.BLOBBASEFEE, op.PC, op.MSIZE, op.GAS,
+    op.ADDRESS, *range(op.ORIGIN, op.CALLDATALOAD), op.CALLDATASIZE, op.CODESIZE, op.GASPRICE,
+    op.RETURNDATASIZE, *range(op.COINBASE, op.BLOBHASH), op.BLOBBASEFEE, op.PC, op.MSIZE, op.GAS,
 )  # fmt: skip
 _OF_ONE: Final = (op.ISZERO, op.NOT, op.CALLDATALOAD, op.BLOBHASH, op.BLOCKHASH, op.SLOAD, op.TLOAD, op.MLOAD)
 _OF_TWO: Final = (
-    *range(op.ADD, op.ADDMOD), op.EXP, op.SIGNEXTEND, *range(op.LT, op.ISZERO), op.AND, op.OR, op.XOR, op.BYTE,
-    op.SHL, op.SHR, op.SAR,
+    *range(op.ADD, op.ADDMOD), op.EXP, op.SIGNEXTEND, *range(op.LT, op.ISZERO), op.AND, op.OR, op.XOR,
+    op.BYTE, op.SHL, op.SHR, op.SAR,
 )  # fmt: skip
 _OF_ADDRESS: Final = (op.BALANCE, op.EXTCODESIZE, op.EXTCODEHASH)
 _CALLS: Final = (op.CALL, op.CALL, op.CALL, op.CALLCODE, op.DELEGATECALL, op.STATICCALL)

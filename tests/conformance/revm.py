@@ -2,8 +2,8 @@
 
 It takes the simple cases of the generator. Others are beyond pyrevm: it has no lists of authorizations, reads
 no delegation from an account that it is given, takes the base fee for 0, prices blobs as Cancun did, has no
-BLS12-381, and the second slot that it is given of an account counts as written already. It knows no tries, so it
-is asked for the accounts that it touched.
+BLS12-381, and the second slot that it is given of an account counts as written already. It knows no tries, so
+it is asked for the accounts that it touched.
 """
 
 from dataclasses import dataclass
