@@ -55,7 +55,8 @@ class ForetellVM(PragueVM):
 
     def begin_block(self) -> None:
         """Do what precedes the block's transactions: the system calls of EIP-4788 and EIP-2935."""
-        self.block_preprocessing(self.get_block())
+        block = self.get_block_class()(self.get_header(), transactions=[], uncles=[], withdrawals=[])
+        self.block_preprocessing(block)
         self.state.lock_changes()
 
 

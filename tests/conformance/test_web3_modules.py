@@ -68,7 +68,9 @@ def math_contract(w3: Web3, math_contract_deploy_txn_hash: Any) -> Any:
     return w3.eth.contract(receipt["contractAddress"], abi=MATH_CONTRACT_DATA["abi"])
 
 
-@pytest.fixture(params=[lambda address: address, lambda address: bytes.fromhex(address[2:])], ids=["text", "bytes"])
+@pytest.fixture(
+    params=[lambda address: address, lambda address: bytes.fromhex(address[2:])], ids=["text", "bytes"]
+)
 def address_conversion_func(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -128,7 +130,9 @@ def mined_txn_hash(block_with_txn: Any) -> Any:
 
 @pytest.fixture
 def block_with_txn_with_log(w3: Web3, emitter_contract: Any) -> Any:
-    log = emitter_contract.functions.logDouble(which=EMITTER_ENUM["LogDoubleWithIndex"], arg0=12345, arg1=54321)
+    log = emitter_contract.functions.logDouble(
+        which=EMITTER_ENUM["LogDoubleWithIndex"], arg0=12345, arg1=54321
+    )
     return w3.eth.get_block(w3.eth.get_transaction(log.transact())["blockNumber"])
 
 

@@ -4,7 +4,9 @@ from hashlib import sha256
 
 import pytest
 import rlp
+from eth.abc import BlockHeaderAPI
 from eth.chains.base import Chain
+from eth.db.atomic import AtomicDB
 from eth.vm import opcode_values as op
 from eth.vm.forks.cancun.constants import BEACON_ROOTS_ADDRESS
 from eth.vm.forks.prague import PragueVM
@@ -18,6 +20,7 @@ from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from foretell_evm.ethereum_contracts import CONSOLIDATION_REQUEST_CODE, WITHDRAWAL_REQUEST_CODE
 from foretell_evm.full_node import FullNode
+from foretell_evm.genesis import allocation
 from foretell_spec.addresses import PRECOMPILE
 from tests.kit.bytecode import assemble, call, deployment, push
 from tests.kit.fork import Fork
@@ -111,19 +114,34 @@ def test_withdrawal_request__is_in_the_header_of_its_block__and_imported(fork: F
     node = FullNode(fork.config)
     for number in range(1, fork.chain.head.number + 1):
         node.import_block(*fork.sidecar(number))
-    assert node.head.hash == fork.chain.head.header.hash
+    assert node.head.header.hash == fork.chain.head.header.hash
+
+
+def stock_chain(fork: Fork) -> tuple[Chain, BlockHeaderAPI]:
+    """A chain of stock py-evm with the same genesis, and its header."""
+    state = {
+        to_canonical_address(address): {
+            "balance": each.balance, "nonce": each.nonce, "code": each.code, "storage": each.storage,
+        }
+        for address, each in allocation(fork.config).items()
+    }  # fmt: skip
+    genesis = fork.chain.history.block(0).header
+    parameters = {
+        name: getattr(genesis, name) for name in ("difficulty", "gas_limit", "timestamp", "base_fee_per_gas")
+    }
+    stock = Chain.configure("Stock", vm_configuration=((0, PragueVM),), chain_id=fork.config.chain_id)
+    made = stock.from_genesis(AtomicDB(), {**parameters, "extra_data": b"", "nonce": bytes(8)}, state)
+    return made, made.get_canonical_block_header_by_number(0)
 
 
 def test_blocks__that_infer_nothing__are_stock_py_evm_s_blocks(fork: Fork) -> None:
-    stock = Chain.configure("Stock", vm_configuration=((0, PragueVM),), chain_id=fork.config.chain_id)
     fork.w3.eth.send_transaction({"from": fork.user, "to": fork.other, "value": 5})
-    genesis = fork.chain.history.block(0).header
-    stock_chain = stock.from_genesis_header(fork.chain.database, genesis)
-    head = genesis
+    stock, head = stock_chain(fork)
+    assert head.hash == fork.chain.history.block(0).header.hash
     for number in range(1, fork.chain.head.number + 1):
         block = fork.chain.history.block(number).block
-        head = (
-            stock_chain.get_vm(stock_chain.create_header_from_parent(head)).import_block(block).block.header
-        )
+        imported = stock.get_vm(stock.create_header_from_parent(head)).import_block(block).block
+        stock.chaindb.persist_block(imported)
+        head = imported.header
         assert head.hash == block.hash
     assert fork.chain.head.number > 3
