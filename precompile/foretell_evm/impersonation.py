@@ -14,8 +14,8 @@ class ImpersonatedTransaction(PragueTypedTransaction):
     another sender, so no full node imports the block.
     """
 
-    def __init__(self, forged: PragueTypedTransaction) -> None:
-        super().__init__(forged._inner._type_id, forged._inner)
+    def __init__(self, forged: Any) -> None:
+        super().__init__(forged.type_id, forged._inner)
         self._impersonated = Address(forged.r.to_bytes(20, "big"))
 
     @classmethod
