@@ -15,12 +15,15 @@ from typing import Any
 
 from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey
+from eth_utils import keccak
 
 from foretell_spec import abi, gas
 from foretell_spec.addresses import PRECOMPILE, SETTLEMENT
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
+from foretell_spec.commitment import seal
 from foretell_spec.divergence import DeterminismClass
+from foretell_spec.draw import draw, draw_seed, minus_log2
 from foretell_spec.manifest import Manifest
 from foretell_spec.reasons import Reason, revert_data
 from foretell_spec.request import precompile_request_id, settlement_request_id
@@ -51,6 +54,8 @@ def main(arguments: list[str]) -> int:
         "manifest": manifests,
         "bundle": bundles,
         "native": native_calls,
+        "draw": draws,
+        "commitment": commitments,
     }
     stale = 0
     for name, make in makers.items():
@@ -374,6 +379,86 @@ def native_calls() -> Vectors:
             }
             for group, reason in [(bad, Reason.BAD_CALLDATA), (unknown, Reason.UNKNOWN_FUNCTION)]
             for name, data in group.items()
+        ],
+    }
+
+
+def draws() -> Vectors:
+    """Logarithms, and the order in which operators are asked."""
+    request_id, seed = keccak(text="request"), draw_seed(keccak(text="block"), keccak(text="salt"))
+    operators = [PrivateKey(bytes([index]) * 32).public_key.to_checksum_address() for index in range(1, 6)]
+    alike = dict.fromkeys(operators, 10**18)
+    bonds = {
+        "equal bonds": alike,
+        "one with a thousandfold": {**alike, operators[4]: 10**21},
+        "one without a bond": {**alike, operators[0]: 0},
+        "a wei against 2**96": {operators[0]: 1, operators[1]: 2**96},
+        "nobody": {},
+    }
+    tickets = {"0": 0, "1": 1, "2**255 - 1": 2**255 - 1, "2**255": 2**255, "2**256 - 1": 2**256 - 1}
+    return {
+        "minus_log2": [
+            {"name": name, "ticket": _word(ticket), "expected": str(minus_log2(ticket))}
+            for name, ticket in tickets.items()
+        ],
+        "draw": [
+            {
+                "name": name,
+                "block_hash": _hex(keccak(text="block")),
+                "salt": _hex(keccak(text="salt")),
+                "seed": _hex(seed),
+                "request_id": _hex(request_id),
+                "bonds": {operator: str(bond) for operator, bond in each.items()},
+                "expected": list(draw(seed, request_id, each)),
+            }
+            for name, each in bonds.items()
+        ],
+    }
+
+
+def commitments() -> Vectors:
+    """Commitments with the reveals that open them, or do not."""
+    operator = KEY.public_key.to_checksum_address()
+    model_id, salt = example_manifest().model_id, keccak(text="salt")
+    request_id = precompile_request_id(CHAIN_ID, model_id, tensor_hash((256, -512)))
+    bundle = Bundle(request_id, model_id, (256, -512), (77,), operator).signed(KEY, CHAIN_ID, PRECOMPILE)
+    commitment, reveal = seal(bundle, salt, KEY, CHAIN_ID, PRECOMPILE)
+    other = replace(bundle, outputs=(78,)).signed(KEY, CHAIN_ID, PRECOMPILE)
+    peer = PrivateKey(b"\x02" * 32)
+    copied = replace(bundle, operator=peer.public_key.to_checksum_address()).signed(
+        peer, CHAIN_ID, PRECOMPILE
+    )
+    made = {
+        "opens it": reveal,
+        "another output": replace(reveal, bundle=other),
+        "another salt": replace(reveal, salt=keccak(text="another salt")),
+        "another's copy of the commitment": replace(reveal, bundle=copied),
+    }
+    return {
+        "commitment": [
+            {
+                "name": "signed",
+                "request_id": _hex(request_id),
+                "output_hash": _hex(bundle.output_hash),
+                "salt": _hex(salt),
+                "operator": operator,
+                "hidden": _hex(commitment.hidden),
+                "chain_id": CHAIN_ID,
+                "verifying_contract": PRECOMPILE,
+                "digest": _hex(commitment.digest(CHAIN_ID, PRECOMPILE)),
+                "signature": _hex(commitment.signature),
+            }
+        ],
+        "reveal": [
+            {
+                "name": name,
+                "hidden": _hex(each.hidden),
+                "salt": _hex(each.salt),
+                "bundle": each.bundle.to_json(),
+                "digest": _hex(each.digest(CHAIN_ID, PRECOMPILE)),
+                "holds": each.holds,
+            }
+            for name, each in made.items()
         ],
     }
 

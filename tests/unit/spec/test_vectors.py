@@ -3,8 +3,11 @@
 import pytest
 
 from foretell_spec import abi, gas
+from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.bundle import Bundle, recover_signer
+from foretell_spec.commitment import Commitment, Reveal, hide
 from foretell_spec.divergence import DeterminismClass, judge
+from foretell_spec.draw import draw, draw_seed, minus_log2
 from foretell_spec.errors import CalldataError, SignatureError, TensorError
 from foretell_spec.manifest import MANIFEST_WORDS, Manifest
 from foretell_spec.reasons import Reason, reason_of
@@ -135,3 +138,31 @@ def test_native_fail(row):
         return
     with pytest.raises(CalldataError):
         (abi.decode_infer if data[:4] == abi.INFER else abi.decode_receipt_id)(data)
+
+
+@rows("draw", "minus_log2")
+def test_minus_log2(row):
+    assert minus_log2(int(row["ticket"])) == int(row["expected"])
+
+
+@rows("draw", "draw")
+def test_draw(row):
+    assert draw_seed(raw(row["block_hash"]), raw(row["salt"])) == raw(row["seed"])
+    bonds = {operator: int(bond) for operator, bond in row["bonds"].items()}
+    assert list(draw(raw(row["seed"]), raw(row["request_id"]), bonds)) == row["expected"]
+
+
+@rows("commitment", "commitment")
+def test_commitment(row):
+    request_id, hidden = raw(row["request_id"]), raw(row["hidden"])
+    assert hide(request_id, raw(row["output_hash"]), raw(row["salt"]), row["operator"]) == hidden
+    commitment = Commitment(request_id, hidden, row["operator"], raw(row["signature"]))
+    assert commitment.digest(row["chain_id"], row["verifying_contract"]) == raw(row["digest"])
+    assert commitment.signer(row["chain_id"], row["verifying_contract"]) == row["operator"]
+
+
+@rows("commitment", "reveal")
+def test_reveal(row):
+    reveal = Reveal(raw(row["hidden"]), Bundle.from_json(row["bundle"]), raw(row["salt"]))
+    assert reveal.holds is row["holds"]
+    assert reveal.digest(31337, PRECOMPILE) == raw(row["digest"])
