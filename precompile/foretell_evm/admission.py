@@ -1,6 +1,7 @@
 """The way of a transaction from its sender to the block builder: checked, pre-executed, waiting, ready."""
 
 from collections.abc import Callable
+from typing import Final
 
 from eth.abc import SignedTransactionAPI
 from eth_utils import ValidationError, to_checksum_address
@@ -8,12 +9,15 @@ from eth_utils import ValidationError, to_checksum_address
 from foretell_evm.builder import BuiltBlock
 from foretell_evm.core import ChainCore
 from foretell_evm.errors import InferenceUnavailable, TransactionRejected
-from foretell_evm.execution import Invalid, Needs
+from foretell_evm.execution import Invalid, Needs, Ready
 from foretell_evm.history import Inclusion
 from foretell_evm.mempool import Entry, Eviction, Stage
 from foretell_evm.vm import ForetellVM
 from foretell_spec.operator import InferenceJob
-from foretell_spec.reasons import Reason
+from foretell_spec.reasons import NOT_OF_INFERENCE, Reason
+
+_KNOWN_AT_ONCE: Final = NOT_OF_INFERENCE | {Reason.POOL_FULL, Reason.SENDER_LIMIT, Reason.PRICE}
+"""Ends that a sender is told of as an error: they depend on nobody's answer."""
 
 
 def decode_transaction(raw: bytes) -> SignedTransactionAPI:
@@ -47,16 +51,20 @@ class Admission:
 
         Raises:
             TransactionRejected: it can never be in a block, or the mempool has no room.
-            InferenceUnavailable: the inference pool is full, or what it waited for here did not come.
+            InferenceUnavailable: the inference pool does not take its question, or what it waited for here
+                did not come.
         """
         core = self._core
         with core.lock:
             self._validate(transaction)
+            core.mempool.expire()
             entry = core.mempool.add(transaction)
             core.announce()
         self.advance(entry)
+        if entry.superseded is not None:
+            entry.superseded.withdraw()
         refused = core.mempool.eviction(transaction.hash)
-        if refused is not None and refused.reason in (None, Reason.POOL_FULL):
+        if refused is not None and refused.reason in _KNOWN_AT_ONCE:
             # What comes of the inference is never an error here: that would depend on who is faster.
             self._raise_if_evicted(transaction.hash)
         if core.config.send_waits:
@@ -85,7 +93,7 @@ class Admission:
         eviction = self._core.mempool.eviction(transaction_hash)
         if eviction is None:
             return
-        if eviction.reason is None:
+        if eviction.reason in NOT_OF_INFERENCE:
             raise TransactionRejected(eviction.detail)
         raise InferenceUnavailable(eviction.reason, eviction.detail)
 
@@ -134,9 +142,14 @@ class Admission:
             if core.mempool.get(entry.transaction.hash) is not entry:
                 return
             if isinstance(outcome, Invalid) and not self._is_later(entry):
-                self._evict(entry, Eviction(None, outcome.message))
+                self._evict(entry, Eviction(Reason.INVALID, outcome.message))
                 return
-            entry.stage, entry.job = Stage.READY, None
+            answers = tuple(each.answer for each in outcome.used) if isinstance(outcome, Ready) else ()
+            bundles, most = sum(len(each.bundles) for each in answers), core.config.limits.bundles_per_block
+            if bundles > most:
+                self._evict(entry, Eviction(Reason.BLOCK_LIMIT, f"{bundles} bundles, of at most {most}"))
+                return
+            entry.stage, entry.job, entry.answers = Stage.READY, None, answers
             self._ready()
 
     def _is_later(self, entry: Entry) -> bool:
@@ -148,16 +161,36 @@ class Admission:
         with core.lock:
             if core.mempool.get(entry.transaction.hash) is not entry:
                 return
-            entry.rounds += 1
-            if entry.rounds > core.config.limits.rounds:
-                self._evict(entry, Eviction(Reason.STALE, f"after {entry.rounds - 1} rounds"))
+            refusal = self._refusal(entry)
+            if refusal is not None:
+                self._evict(entry, refusal)
                 return
+            sender = to_checksum_address(entry.transaction.sender)
+            try:
+                entry.question = core.pool.ask(job, sender, lambda failure: self._answered(entry, failure))
+            except InferenceUnavailable as error:
+                self._evict(entry, Eviction(error.reason, error.detail))
+                return
+            entry.rounds += 1
             entry.stage, entry.job = Stage.WAITING, job
-        sender = to_checksum_address(entry.transaction.sender)
-        try:
-            core.pool.ask(job, sender, lambda failure: self._answered(entry, failure))
-        except InferenceUnavailable as error:
-            self._answered(entry, error)
+
+    def _refusal(self, entry: Entry) -> Eviction | None:
+        """Why a transaction may not ask anything now, if it may not."""
+        core, limits, sender = self._core, self._core.config.limits, entry.transaction.sender
+        if entry.rounds >= limits.rounds:
+            return Eviction(Reason.STALE, f"after {entry.rounds} questions")
+        unlanded = core.mempool.unlanded(sender)
+        if unlanded >= limits.unlanded_per_sender:
+            detail = f"{unlanded} questions of the sender's transactions came to no block"
+            return Eviction(
+                Reason.PRICE, f"{detail}; one is forgiven every {limits.forgiven_every:g} seconds"
+            )
+        have, want = core.state().get_balance(sender), core.mempool.cost_up_to(entry)
+        if have < want:
+            return Eviction(
+                Reason.PRICE, f"its transactions up to this one cost up to {want} wei, it has {have}"
+            )
+        return None
 
     def _answered(self, entry: Entry, failure: InferenceUnavailable | None) -> None:
         if failure is None:
@@ -176,14 +209,15 @@ class Admission:
         """Drop a pending transaction; ``False`` where there is none. The caller holds the lock."""
         entry = self._core.mempool.get(transaction_hash)
         if entry is not None:
-            self._evict(entry, Eviction(None, "dropped by a development method"))
+            self._evict(entry, Eviction(Reason.DROPPED, "by a development method"))
         return entry is not None
 
     def take_back(self, built: BuiltBlock) -> None:
         """Look after the ready transactions that a new block could not take. The caller holds the lock."""
         mempool = self._core.mempool
+        mempool.expire()
         for transaction_hash, message in built.invalid.items():
-            mempool.evict(transaction_hash, Eviction(None, message))
+            mempool.evict(transaction_hash, Eviction(Reason.INVALID, message))
         for transaction_hash, job in built.needing.items():
             entry = mempool.get(transaction_hash)
             if entry is not None:

@@ -132,8 +132,9 @@ class CallRunner:
                 failures.append(failure)
             finished.set()
 
-        self._pool.ask(job, sender, done)
+        question = self._pool.ask(job, sender, done)
         if not finished.wait(max(0.0, deadline - time.monotonic())):
+            question.withdraw()
             raise InferenceUnavailable(Reason.TIMEOUT, f"the call waited {self._patience} seconds")
         if failures:
             raise failures[0]

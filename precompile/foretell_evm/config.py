@@ -43,14 +43,18 @@ class PoolLimits:
 
     transactions: int = 4096
     transactions_per_sender: int = 256
-    requests: int = 256
+    lifetime: float = 3 * 3600.0  # of a transaction in the mempool
+    requests: int = 2048  # questions under way
     requests_per_sender: int = 64
-    calls_per_operator: int = 128  # answers under way, hung ones included
+    calls_per_operator: int = 16  # answers that one operator works on at once; each takes a thread
+    queue_per_operator: int = 1024  # calls that wait for one operator
     bundles_per_block: int = 64
     rounds: int = 24  # pre-executions of one transaction before it is stale
-    deadline: float = 120.0  # for one inference, all operators together
+    deadline: float = 120.0  # for one inference from when it is asked for, all operators together
     patience: float = 60.0  # for one operator before the next one is asked too
     answers: int = 4096  # requests whose answers are kept
+    unlanded_per_sender: int = 64  # questions of transactions that never came to a block
+    forgiven_every: float = 60.0  # one of those
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import threading
 import time
 
 from eth.abc import BlockHeaderAPI, StateAPI
-from eth_typing import Address, ChecksumAddress
+from eth_typing import Address
 
-from foretell_evm.answers import PoolSource
+from foretell_evm.answers import HeadJudge, PoolSource
 from foretell_evm.blocks import BlockRecord, Departures, next_header
 from foretell_evm.config import ChainConfig
 from foretell_evm.errors import RpcError
@@ -19,9 +19,6 @@ from foretell_evm.inference_pool import InferencePool
 from foretell_evm.mempool import Mempool
 from foretell_evm.resolution import Source
 from foretell_evm.storage.store import Store
-from foretell_evm.system_calls import SystemCallError, signer_of
-from foretell_spec.assurance import Assurance
-from foretell_spec.bundle import Bundle
 
 
 class Clock:
@@ -92,7 +89,8 @@ class ChainCore:
         self.departures = Departures()
         self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
-        self.pool = InferencePool(self._check_at_head, self._is_bonded, config.limits)
+        judge = HeadJudge(self.checker, lambda: self.head, self.state)
+        self.pool = InferencePool(judge, config.limits, config.quorum)
 
     def close(self) -> None:
         """Let everybody who waits go, and ask operators no more."""
@@ -144,12 +142,3 @@ class ChainCore:
         """The nonce of the sender's next transaction, those in the mempool counted."""
         with self.lock:
             return self.mempool.next_nonce(sender, self.state().get_nonce(sender))
-
-    def _check_at_head(self, bundle: Bundle) -> Assurance:
-        return self.checker.check(bundle, self.state())
-
-    def _is_bonded(self, operator: ChecksumAddress) -> bool:
-        try:
-            return signer_of(self.state(), operator) is not None
-        except SystemCallError:
-            return False

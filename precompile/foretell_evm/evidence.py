@@ -6,11 +6,12 @@ chain: the signature against OperatorRegistry, the proof by CircuitVerifier. No 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeVar
 
 from eth.abc import StateAPI
+from eth_typing import ChecksumAddress
 
 from foretell_evm.config import Quorum
 from foretell_evm.errors import EvidenceError
@@ -18,6 +19,7 @@ from foretell_evm.system_calls import SystemCallError, model_of, signer_of, veri
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import MAX_PROOF_BYTES, Bundle
+from foretell_spec.commitment import Commitment, Reveal
 from foretell_spec.divergence import REACHABLE, DeterminismClass, Relation, agreed_value, judge
 from foretell_spec.errors import ManifestError, SignatureError, TensorError
 from foretell_spec.manifest import Manifest
@@ -26,13 +28,15 @@ from foretell_spec.sidecar import Answer, Dissent
 from foretell_spec.tensor import Tensor, dequantise, require_quantised
 
 _KEPT: Final = 8192
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
 
 
 class EvidenceChecker:
-    """Checks bundles; remembers what does not depend on the state.
+    """Checks bundles; remembers signatures and proofs, and what registries say in a state, by its root.
 
-    A proof's verdict stays, because a model's entry never changes and the bundle's hash covers the proof;
-    whether the operator's key counts is asked of each state. Safe to use from several threads.
+    A proof's verdict stays, because a model's entry never changes and the bundle's hash covers the proof.
+    States are those after a block, without changes of their own. Safe to use from several threads.
     """
 
     def __init__(self, chain_id: int, quorum: Quorum) -> None:
@@ -41,6 +45,8 @@ class EvidenceChecker:
         self._lock = threading.Lock()
         self._signers: OrderedDict[bytes, str] = OrderedDict()
         self._proven: OrderedDict[bytes, None] = OrderedDict()
+        self._manifests: OrderedDict[tuple[bytes, bytes], Manifest] = OrderedDict()
+        self._keys: OrderedDict[tuple[bytes, str], str] = OrderedDict()
 
     def check(self, bundle: Bundle, state: StateAPI) -> Assurance:
         """How strong the bundle's evidence is in ``state``: ``SIGNED``, or ``PROVEN`` with a proof.
@@ -49,7 +55,7 @@ class EvidenceChecker:
             EvidenceError: something in the bundle is wrong; a bundle with a bad proof is worth nothing.
         """
         self._check_request(bundle)
-        manifest = _manifest(bundle, state)
+        manifest = self.manifest(bundle.model_id, state)
         _check_tensors(bundle, manifest)
         self._check_signature(bundle, state)
         if not bundle.proof:
@@ -71,7 +77,7 @@ class EvidenceChecker:
                 raise EvidenceError("the outputs are not the bundle's")
             return strengths[0]
         self._check_quorum(answer.bundles)
-        manifest = _manifest(answer.lead, state)
+        manifest = self.manifest(answer.lead.model_id, state)
         for first, second in combinations(answer.bundles, 2):
             if differ(manifest, first.outputs, second.outputs):
                 raise EvidenceError(f"operators {first.operator} and {second.operator} do not agree")
@@ -87,8 +93,35 @@ class EvidenceChecker:
         """
         for bundle in (dissent.first, dissent.second):
             self.check(bundle, state)
-        if not differ(_manifest(dissent.first, state), dissent.first.outputs, dissent.second.outputs):
+        manifest = self.manifest(dissent.first.model_id, state)
+        if not differ(manifest, dissent.first.outputs, dissent.second.outputs):
             raise EvidenceError("the outputs do not differ by more than the model's tolerance")
+
+    def check_commitment(self, commitment: Commitment, state: StateAPI) -> None:
+        """Whether the operator's key signed it.
+
+        Raises:
+            EvidenceError: it did not.
+        """
+        self._require_signer(commitment, state)
+
+    def check_reveal(self, reveal: Reveal, state: StateAPI) -> Assurance:
+        """What the revealed bundle is worth; that it opens its commitment is the reveal's own matter.
+
+        Raises:
+            EvidenceError: the bundle does not hold, or the operator's key did not sign the reveal.
+        """
+        self._require_signer(reveal, state)
+        return self.check(reveal.bundle, state)
+
+    def _require_signer(self, statement: Commitment | Reveal, state: StateAPI) -> None:
+        registered = self._key_of(statement.operator, state)
+        try:
+            signer = statement.signer(self._chain_id, PRECOMPILE)
+        except SignatureError as error:
+            raise EvidenceError(f"the signature does not hold: {error}") from None
+        if signer != registered:
+            raise EvidenceError(f"the signature is not of operator {statement.operator}")
 
     def _check_quorum(self, bundles: Sequence[Bundle]) -> None:
         count, quorum = len(bundles), self._quorum
@@ -105,44 +138,47 @@ class EvidenceChecker:
             raise EvidenceError("the request id does not follow from chain, model and input")
 
     def _check_signature(self, bundle: Bundle, state: StateAPI) -> None:
-        try:
-            registered = signer_of(state, bundle.operator)
-        except SystemCallError as error:
-            raise EvidenceError(f"the operator registry does not answer: {error}") from None
-        if registered is None:
-            raise EvidenceError(f"operator {bundle.operator} has no active bond")
-        if self._recover(bundle) != registered:
+        if self._recover(bundle) != self._key_of(bundle.operator, state):
             raise EvidenceError(f"the signature is not of operator {bundle.operator}")
 
+    def manifest(self, model_id: bytes, state: StateAPI) -> Manifest:
+        """The manifest of a model of which this chain checks evidence.
+
+        Raises:
+            EvidenceError: it has none, or is not registered in ``state``.
+        """
+        return self._once(
+            self._manifests, (state.state_root, model_id), lambda: _registered_manifest(model_id, state)
+        )
+
+    def _key_of(self, operator: ChecksumAddress, state: StateAPI) -> str:
+        return self._once(
+            self._keys, (state.state_root, operator), lambda: _registered_signer(operator, state)
+        )
+
     def _recover(self, bundle: Bundle) -> str:
-        with self._lock:
-            known = self._signers.get(bundle.hash)
-        if known is not None:
-            return known
+        return self._once(self._signers, bundle.hash, lambda: self._signer(bundle))
+
+    def _signer(self, bundle: Bundle) -> str:
         try:
-            signer = bundle.signer(self._chain_id, PRECOMPILE)
+            return bundle.signer(self._chain_id, PRECOMPILE)
         except SignatureError as error:
             raise EvidenceError(f"the signature does not hold: {error}") from None
-        with self._lock:
-            self._signers[bundle.hash] = signer
-            if len(self._signers) > _KEPT:
-                self._signers.popitem(last=False)
-        return signer
 
     def _check_proof(self, bundle: Bundle, state: StateAPI) -> None:
+        self._once(self._proven, bundle.hash, lambda: _require_proof(bundle, state))
+
+    def _once(self, kept: OrderedDict[_Key, _Value], key: _Key, find: Callable[[], _Value]) -> _Value:
+        """What is kept under ``key``, or what ``find`` gives, kept from now on."""
         with self._lock:
-            if bundle.hash in self._proven:
-                return
-        if len(bundle.proof) > MAX_PROOF_BYTES:
-            raise EvidenceError(f"the proof is over {MAX_PROOF_BYTES} bytes")
-        try:
-            verify_proof(state, bundle)
-        except SystemCallError as error:
-            raise EvidenceError(f"the proof does not hold: {error}") from None
+            if key in kept:
+                return kept[key]
+        value = find()
         with self._lock:
-            self._proven[bundle.hash] = None
-            if len(self._proven) > _KEPT:
-                self._proven.popitem(last=False)
+            kept[key] = value
+            if len(kept) > _KEPT:
+                kept.popitem(last=False)
+        return value
 
 
 def differ(manifest: Manifest, first: Tensor, second: Tensor) -> bool:
@@ -154,16 +190,35 @@ def differ(manifest: Manifest, first: Tensor, second: Tensor) -> bool:
     return verdict.relation is Relation.DIFFERENT
 
 
-def _manifest(bundle: Bundle, state: StateAPI) -> Manifest:
+def _registered_signer(operator: ChecksumAddress, state: StateAPI) -> ChecksumAddress:
     try:
-        model = model_of(state, bundle.model_id)
+        registered = signer_of(state, operator)
+    except SystemCallError as error:
+        raise EvidenceError(f"the operator registry does not answer: {error}") from None
+    if registered is None:
+        raise EvidenceError(f"operator {operator} has no active bond")
+    return registered
+
+
+def _registered_manifest(model_id: bytes, state: StateAPI) -> Manifest:
+    try:
+        model = model_of(state, model_id)
     except (SystemCallError, ManifestError) as error:
         raise EvidenceError(f"the model registry does not answer: {error}") from None
     if model is None:
-        raise EvidenceError(f"model 0x{bundle.model_id.hex()} is not registered")
+        raise EvidenceError(f"model 0x{model_id.hex()} is not registered")
     if model.manifest.determinism not in REACHABLE:
         raise EvidenceError(f"class {model.manifest.determinism.name} has no evidence that this chain checks")
     return model.manifest
+
+
+def _require_proof(bundle: Bundle, state: StateAPI) -> None:
+    if len(bundle.proof) > MAX_PROOF_BYTES:
+        raise EvidenceError(f"the proof is over {MAX_PROOF_BYTES} bytes")
+    try:
+        verify_proof(state, bundle)
+    except SystemCallError as error:
+        raise EvidenceError(f"the proof does not hold: {error}") from None
 
 
 def _check_tensors(bundle: Bundle, manifest: Manifest) -> None:

@@ -1,30 +1,32 @@
 """The inference pool: questions that pending transactions ask, and operators answering them in parallel.
 
-Operators are drawn, not raced: for each request they stand in an order that follows from the request and
-their addresses. The first is asked; one that fails, or keeps the pool waiting too long, is followed by the
-next. One question is computed once, however many transactions ask it. Every answer whose evidence holds is
-kept, late ones too; two different answers to one request are never dropped, and from then on only a proof
-answers that request.
+Operators are drawn, not raced (docs/spec/draw.md). One question is computed once, however many ask it, and
+as long as anybody waits for it: what nobody waits for any more is taken out of the operators' queues, and is
+told to nobody where it is under way. Every answer whose evidence holds is kept, late ones too; two different
+answers to one request are never dropped, and from then on no single signature answers that request.
 """
 
 import asyncio
 import threading
-from collections import OrderedDict
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 from eth_typing import ChecksumAddress
-from eth_utils import keccak, to_canonical_address
 
-from foretell_evm.config import PoolLimits
+from foretell_evm.answer_book import AnswerBook
+from foretell_evm.collector import Collector, Drawn
+from foretell_evm.config import PoolLimits, Quorum
 from foretell_evm.errors import EvidenceError, InferenceUnavailable
+from foretell_evm.lanes import Lane, LaneFull
+from foretell_evm.quorum import QuorumRound, agreement
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
-from foretell_spec.operator import InferenceJob, Operator
+from foretell_spec.commitment import Commitment, Reveal
+from foretell_spec.operator import InferenceJob, Operator, QuorumOperator
 from foretell_spec.reasons import Reason
 from foretell_spec.sidecar import Answer, Dissent
 
@@ -34,48 +36,97 @@ Done = Callable[[InferenceUnavailable | None], None]
 
 _Key = tuple[bytes, Assurance]
 _STOP_WAIT: Final = 2.0
+_REVEALS_AT_ONCE: Final = 2
 _Result = TypeVar("_Result")
 
 
-@dataclass(slots=True)
+class Judge(Protocol):
+    """What evidence and bonds are worth at the head."""
+
+    def draw(self, request_id: bytes, operators: Iterable[ChecksumAddress]) -> Sequence[ChecksumAddress]:
+        """Operators with an active bond, in the order in which they are asked."""
+        ...
+
+    def check(self, bundle: Bundle) -> Assurance:
+        """What a bundle is worth; raises ``EvidenceError``."""
+        ...
+
+    def check_answer(self, answer: Answer) -> Assurance:
+        """What an answer is worth; raises ``EvidenceError``."""
+        ...
+
+    def check_commitment(self, commitment: Commitment) -> None:
+        """Raises ``EvidenceError`` where its operator did not sign it."""
+        ...
+
+    def check_reveal(self, reveal: Reveal) -> Assurance:
+        """What the revealed bundle is worth; raises ``EvidenceError`` where anything is wrong."""
+        ...
+
+    def differ(self, first: Bundle, second: Bundle) -> bool:
+        """Whether two outputs are different by the rule of the model's class."""
+        ...
+
+    def settling(self, model_id: bytes) -> Assurance | None:
+        """What counts for a request about which operators differ; ``None`` where they cannot."""
+        ...
+
+
+class Question:
+    """What somebody waits for. Its end is told once, or never after :meth:`withdraw`."""
+
+    def __init__(self, pool: "InferencePool", run: "_Run", sender: str, done: Done) -> None:
+        self._pool = pool
+        self.run, self.sender, self.done = run, sender, done
+        self.expiry: asyncio.TimerHandle | None = None
+
+    def withdraw(self) -> None:
+        """Wait no more. What was answered or withdrawn already stays so."""
+        self._pool.withdraw(self)
+
+
+@dataclass(eq=False, slots=True)
 class _Run:
-    """One question under way."""
+    """One question to operators, and who waits for it. Guarded by the pool's lock."""
 
     job: InferenceJob
-    senders: set[str]
-    waiters: list[Done]
+    waiting: list[Question] = field(default_factory=list)
+    trouble: list[BaseException] = field(default_factory=list)
+    task: "asyncio.Task[None] | None" = None
+
+    @property
+    def key(self) -> _Key:
+        return (self.job.request_id, self.job.min_assurance)
+
+    def is_asked_by(self, sender: str) -> bool:
+        return any(question.sender == sender for question in self.waiting)
 
 
 class InferencePool:
     """Asks operators. Thread-safe; calls nobody while it holds its lock.
 
     Args:
-        check: judges a bundle's evidence in the state of the head; raises ``EvidenceError``.
-        is_bonded: whether an operator's signature counts at the head.
+        judge: judges evidence and bonds at the head; called in one thread.
         limits: bounds and deadlines.
+        quorum: how many operators are asked for an ``AGREED`` answer, and how many must agree.
     """
 
-    def __init__(
-        self,
-        check: Callable[[Bundle], Assurance],
-        is_bonded: Callable[[ChecksumAddress], bool],
-        limits: PoolLimits,
-    ) -> None:
-        self._check = check
-        self._is_bonded = is_bonded
-        self._limits = limits
+    def __init__(self, judge: Judge, limits: PoolLimits, quorum: Quorum) -> None:
+        self._judge, self._limits, self._quorum = judge, limits, quorum
         self._lock = threading.Lock()
-        self._operators: dict[ChecksumAddress, Operator] = {}
-        self._calls: dict[ChecksumAddress, int] = {}
+        self._operators: dict[ChecksumAddress, Drawn] = {}
         self._runs: dict[_Key, _Run] = {}
-        self._answers: OrderedDict[bytes, list[Bundle]] = OrderedDict()
-        self._dissents: dict[bytes, list[Dissent]] = {}
+        self._asked: Counter[str] = Counter()
+        self._book = AnswerBook(limits.answers)
+        # One thread each: what they run holds the interpreter's lock, and a block must get its turn.
+        self._judging = Lane("inference-judge", 1)
+        self._telling = Lane("inference-teller", 1)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="inference-pool", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ask nobody any more. Answers under way are not waited for."""
+        """Ask nobody any more, and tell all who wait. Answers under way are not waited for."""
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result(_STOP_WAIT)
@@ -89,10 +140,15 @@ class InferencePool:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    # -- operators
+
     def add_operator(self, operator: Operator) -> None:
         """Let an operator be drawn from now on, as long as it is bonded."""
+        name, limits = f"operator-{operator.address}", self._limits
+        lane = Lane(name, limits.calls_per_operator, limits.queue_per_operator)
+        reveals = Lane(f"{name}-reveals", _REVEALS_AT_ONCE, limits.queue_per_operator)
         with self._lock:
-            self._operators[operator.address] = operator
+            self._operators[operator.address] = Drawn(operator, lane, reveals)
 
     def remove_operator(self, address: ChecksumAddress) -> None:
         """Draw an operator no more."""
@@ -105,17 +161,28 @@ class InferencePool:
         with self._lock:
             return tuple(self._operators)
 
+    def drawn(self, request_id: bytes) -> Sequence[ChecksumAddress]:
+        """The order in which operators would be asked now."""
+        return self._judge.draw(request_id, self.operators)
+
+    # -- what is known
+
+    def answers(self, request_id: bytes) -> Sequence[Answer]:
+        """Usable answers to a request, the weakest first; after a dissent none of a single signature."""
+        return self._book.answers(request_id)
+
     def dissents(self, request_ids: Iterable[bytes] | None = None) -> tuple[Dissent, ...]:
         """Different answers to one request, of some requests or of all: evidence for a dispute."""
-        with self._lock:
-            wanted = self._dissents if request_ids is None else request_ids
-            return tuple(dissent for each in wanted for dissent in self._dissents.get(each, ()))
+        return self._book.dissents(request_ids)
+
+    @property
+    def broken_reveals(self) -> tuple[Reveal, ...]:
+        """Signed reveals that do not open the commitment that they name: evidence of fault."""
+        return self._book.broken_reveals
 
     def forget(self) -> None:
-        """Drop all answers and dissents, so that operators are asked as if for the first time."""
-        with self._lock:
-            self._answers.clear()
-            self._dissents.clear()
+        """Drop all that operators have said, so that they are asked as if for the first time."""
+        self._book.clear()
 
     @property
     def pending(self) -> tuple[InferenceJob, ...]:
@@ -123,179 +190,208 @@ class InferencePool:
         with self._lock:
             return tuple(run.job for run in self._runs.values())
 
-    def answers(self, request_id: bytes) -> Sequence[Answer]:
-        """Usable answers to a request, those without a proof first; after a dissent only proven ones."""
-        with self._lock:
-            bundles = list(self._answers.get(request_id, ()))
-            disputed = request_id in self._dissents
-        bundles.sort(key=lambda bundle: bool(bundle.proof))
-        return [Answer.of(bundle) for bundle in bundles if bundle.proof or not disputed]
+    # -- questions
 
-    def ask(self, job: InferenceJob, sender: str, done: Done) -> None:
-        """Have a question answered; questions that are under way already are joined.
+    def ask(self, job: InferenceJob, sender: str, done: Done) -> Question:
+        """Have a question answered; one that is under way already is joined.
+
+        The deadline counts from now, for this question alone.
 
         Raises:
-            InferenceUnavailable: ``POOL_FULL``, for all or for this sender; ``done`` is not called then.
+            InferenceUnavailable: ``POOL_FULL`` or ``SENDER_LIMIT``, or the node has stopped; ``done`` is not
+                called then.
         """
+        if self._loop.is_closed():
+            raise InferenceUnavailable(Reason.TIMEOUT, "the node has stopped")
         with self._lock:
-            tier = Assurance.PROVEN if job.request_id in self._dissents else job.min_assurance
-            run = self._join(replace(job, min_assurance=tier), sender)
-            run.waiters.append(done)
-            if len(run.waiters) > 1:
-                return
-        asyncio.run_coroutine_threadsafe(self._serve(run), self._loop)
+            run = self._runs.get((job.request_id, job.min_assurance))
+            if run is None or not run.is_asked_by(sender):
+                self._require_share(sender)
+                self._asked[sender] += 1
+            if run is None:
+                run = self._runs[job.request_id, job.min_assurance] = _Run(job)
+            question = Question(self, run, sender, done)
+            run.waiting.append(question)
+        self._loop.call_soon_threadsafe(self._begin, question, self._loop.time() + self._limits.deadline)
+        return question
 
-    def _join(self, job: InferenceJob, sender: str) -> _Run:
-        key = (job.request_id, job.min_assurance)
-        run = self._runs.get(key)
-        asked = sum(sender in each.senders for each in self._runs.values())
-        if (run is None or sender not in run.senders) and asked >= self._limits.requests_per_sender:
-            raise InferenceUnavailable(Reason.POOL_FULL, f"{sender} has {asked} questions under way")
-        if run is None:
-            if len(self._runs) >= self._limits.requests:
-                raise InferenceUnavailable(Reason.POOL_FULL, f"{len(self._runs)} questions are under way")
-            run = self._runs[key] = _Run(job, set(), [])
-        run.senders.add(sender)
-        return run
+    def _require_share(self, sender: str) -> None:
+        asked, limits = self._asked[sender], self._limits
+        if asked >= limits.requests_per_sender:
+            raise InferenceUnavailable(Reason.SENDER_LIMIT, f"{sender} has {asked} questions under way")
+        if len(self._runs) >= limits.requests:
+            raise InferenceUnavailable(Reason.POOL_FULL, f"{len(self._runs)} questions are under way")
+
+    def withdraw(self, question: Question) -> bool:
+        """Take a question back; ``False`` where it was answered or withdrawn before."""
+        with self._lock:
+            run = question.run
+            if question not in run.waiting:
+                return False
+            run.waiting.remove(question)
+            self._release(question)
+            if not run.waiting:
+                del self._runs[run.key]
+        self._loop.call_soon_threadsafe(self._end, question)
+        return True
+
+    def _release(self, question: Question) -> None:
+        if question.run.is_asked_by(question.sender):
+            return
+        self._asked[question.sender] -= 1
+        if not self._asked[question.sender]:
+            del self._asked[question.sender]
+
+    # -- in the event loop
+
+    def _begin(self, question: Question, due: float) -> None:
+        run = question.run
+        with self._lock:
+            if question not in run.waiting:
+                return
+        question.expiry = self._loop.call_at(due, self._expire, question)
+        if run.task is None:
+            run.task = self._loop.create_task(self._serve(run))
+
+    def _end(self, question: Question) -> None:
+        if question.expiry is not None:
+            question.expiry.cancel()
+        run = question.run
+        if not run.waiting and run.task is not None:
+            run.task.cancel()
+
+    def _expire(self, question: Question) -> None:
+        if self.withdraw(question):
+            self._tell(question, self._explain(question.run, Reason.TIMEOUT))
 
     async def _serve(self, run: _Run) -> None:
         try:
-            failure = await self._draw(run.job)
+            failure = await self._answer(run)
         except asyncio.CancelledError:
             failure = InferenceUnavailable(Reason.TIMEOUT, "the node stops")
+        except EvidenceError as error:
+            # The head has changed since: its registry no longer vouches for an operator or the model.
+            failure = InferenceUnavailable(Reason.STALE, str(error))
         with self._lock:
-            self._runs.pop((run.job.request_id, run.job.min_assurance), None)
-            waiters = list(run.waiters)
-        if waiters:
-            _in_thread("inference-done", lambda: _tell(waiters, failure))
+            told = list(run.waiting)
+            for question in told:
+                run.waiting.remove(question)
+                self._release(question)
+            if self._runs.get(run.key) is run:
+                del self._runs[run.key]
+        for question in told:
+            self._end(question)
+            self._tell(question, failure)
 
-    async def _draw(self, job: InferenceJob) -> InferenceUnavailable | None:
-        """Ask one operator after the other; ``None`` once there is an answer."""
-        ranking = await self._call(lambda: self._ranking(job))
+    def _tell(self, question: Question, failure: InferenceUnavailable | None) -> None:
+        self._telling.submit(partial(_tell, question.done, failure))
+
+    async def _answer(self, run: _Run) -> InferenceUnavailable | None:
+        """Ask operators; ``None`` once there is an answer."""
+        job = await self._judged(lambda: self._required(run.job))
+        ranking = await self._judged(lambda: self._ranking(job))
+        if job.min_assurance is Assurance.AGREED:
+            return await self._agree(run, job, ranking)
         if not ranking:
-            return self._failure(job, Reason.NO_OPERATOR, "none is bonded and attached to this node")
-        started = self._loop.time()
-        waiting: set[asyncio.Future[None]] = set()
-        trouble: list[Exception] = []
-        while ranking or waiting:
-            if ranking:
-                waiting.add(self._start(ranking.pop(0), job))
-            left = started + self._limits.deadline - self._loop.time()
-            if left <= 0:
-                break
-            patience = min(left, self._limits.patience) if ranking else left
-            done, waiting = await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            for answered in done:
-                error = answered.exception()
-                if error is None:
-                    return None
-                trouble.append(error if isinstance(error, Exception) else RuntimeError(str(error)))
-        return self._explain(job, trouble, bool(waiting))
+            detail = "none is bonded and attached to this node"
+            return InferenceUnavailable(Reason.NO_OPERATOR, detail)
+        collector = Collector(partial(self._answer_of, job), self._limits.patience, run.trouble)
+        if await collector.collect(ranking, 1, 1):
+            return None
+        return self._explain(run, Reason.NO_OPERATOR)
 
-    def _explain(self, job: InferenceJob, trouble: Sequence[Exception], late: bool) -> InferenceUnavailable:
-        detail = "; ".join(f"{type(error).__name__}: {error}" for error in trouble)
-        if late:
-            return self._failure(job, Reason.TIMEOUT, detail)
-        if any(isinstance(error, EvidenceError) for error in trouble):
-            return self._failure(job, Reason.BAD_EVIDENCE, detail)
-        return self._failure(job, Reason.NO_OPERATOR, detail)
+    def _required(self, job: InferenceJob) -> InferenceJob:
+        """The job at the assurance that counts now: about a dissent, no single signature does."""
+        settling = self._judge.settling(job.model_id) if self._book.is_disputed(job.request_id) else None
+        return job if settling is None else replace(job, min_assurance=max(job.min_assurance, settling))
 
-    def _failure(self, job: InferenceJob, reason: Reason, detail: str) -> InferenceUnavailable:
+    def _ranking(self, job: InferenceJob) -> deque[Drawn]:
         with self._lock:
-            disputed = job.request_id in self._dissents
-        return InferenceUnavailable(Reason.UNDETERMINED if disputed else reason, detail)
+            known = dict(self._operators)
+        if job.min_assurance is Assurance.AGREED:
+            known = {key: each for key, each in known.items() if isinstance(each.operator, QuorumOperator)}
+        return deque(known[address] for address in self._judge.draw(job.request_id, known))
 
-    def _ranking(self, job: InferenceJob) -> list[Operator]:
-        with self._lock:
-            known = list(self._operators.values())
-        bonded = [operator for operator in known if self._is_bonded(operator.address)]
-        return sorted(bonded, key=lambda operator: draw_key(job.request_id, operator.address))
+    async def _agree(
+        self, run: _Run, job: InferenceJob, ranking: deque[Drawn]
+    ) -> InferenceUnavailable | None:
+        if len(ranking) < self._quorum.agree:
+            detail = f"{len(ranking)} bonded operators commit and reveal; {self._quorum.agree} must agree"
+            return InferenceUnavailable(Reason.NO_OPERATOR, detail)
+        agreeing = QuorumRound(
+            job,
+            self._quorum,
+            self._limits.patience,
+            self._accept_commitment,
+            self._accept_reveal,
+            run.trouble,
+        )
 
-    def _start(self, operator: Operator, job: InferenceJob) -> "asyncio.Future[None]":
-        return self._call(lambda: self._answer(operator, job))
+        async def settle(seated: Sequence[Bundle]) -> Answer | None:
+            return await self._judged(lambda: self._agreed(seated))
 
-    def _call(self, function: Callable[[], _Result]) -> "asyncio.Future[_Result]":
-        """Run ``function`` in a daemon thread: a hung operator must not keep the process from ending."""
-        future: asyncio.Future[_Result] = self._loop.create_future()
-        # Nobody looks at the error of an operator that was given up.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        seated, answer = await agreeing.run(ranking, settle)
+        if answer is not None:
+            return None
+        heard = len(seated) >= self._quorum.agree
+        return self._explain(run, Reason.UNDETERMINED if heard else Reason.NO_OPERATOR)
 
-        def settle(set_outcome: Callable[[], None]) -> None:
-            if not future.done():
-                set_outcome()
+    def _agreed(self, seated: Sequence[Bundle]) -> Answer | None:
+        """What a quorum of bundles agrees on, kept as an answer."""
+        answer = agreement(seated, self._quorum.agree, self._judge.differ)
+        if answer is not None:
+            self._judge.check_answer(answer)
+            self._book.keep_agreed(answer)
+        return answer
 
-        def run() -> None:
-            try:
-                result = function()
-            except Exception as error:  # noqa: BLE001 - an operator may raise anything; all of it means no answer
-                outcome = partial(future.set_exception, error)
-            else:
-                outcome = partial(future.set_result, result)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(settle, outcome)
+    def _explain(self, run: _Run, reason: Reason) -> InferenceUnavailable:
+        """Why a run has no answer: ``reason``, unless what operators did says more."""
+        detail = "; ".join(f"{type(error).__name__}: {error}" for error in run.trouble)
+        if self._book.is_disputed(run.job.request_id):
+            reason = Reason.UNDETERMINED
+        elif reason is Reason.NO_OPERATOR and any(isinstance(each, EvidenceError) for each in run.trouble):
+            reason = Reason.BAD_EVIDENCE
+        elif reason is Reason.NO_OPERATOR and any(isinstance(each, LaneFull) for each in run.trouble):
+            reason = Reason.POOL_FULL
+        return InferenceUnavailable(reason, detail)
 
-        _in_thread("operator", run)
-        return future
+    async def _judged(self, function: Callable[[], _Result]) -> _Result:
+        return await asyncio.wrap_future(self._judging.submit(function))
 
-    def _answer(self, operator: Operator, job: InferenceJob) -> None:
+    # -- in the lanes of operators
+
+    def _answer_of(self, job: InferenceJob, drawn: Drawn) -> Bundle:
         """Ask one operator and keep what it says, however late that is."""
-        with self._lock:
-            if self._calls.get(operator.address, 0) >= self._limits.calls_per_operator:
-                raise TimeoutError(f"operator {operator.address} is busy")
-            self._calls[operator.address] = self._calls.get(operator.address, 0) + 1
-        try:
-            bundle = operator.answer(job)
-        finally:
-            with self._lock:
-                self._calls[operator.address] -= 1
-        self._keep(operator, job, bundle)
-
-    def _keep(self, operator: Operator, job: InferenceJob, bundle: Bundle) -> None:
-        if bundle.request_id != job.request_id or bundle.operator != operator.address:
-            raise EvidenceError(
-                f"operator {operator.address} answered another question, or in another's name"
-            )
-        assurance = self._check(bundle)
-        with self._lock:
-            kept = self._answers.setdefault(job.request_id, [])
-            self._answers.move_to_end(job.request_id)
-            self._note_dissent(kept, bundle)
-            if bundle.hash not in {each.hash for each in kept}:
-                kept.append(bundle)
-            if len(self._answers) > self._limits.answers:
-                forgotten, _ = self._answers.popitem(last=False)
-                self._dissents.pop(forgotten, None)
+        address = drawn.operator.address
+        bundle = drawn.operator.answer(job)
+        if bundle.request_id != job.request_id or bundle.operator != address:
+            raise EvidenceError(f"operator {address} answered another question, or in another's name")
+        assurance = self._judging.submit(lambda: self._keep(bundle)).result()
         if assurance < job.min_assurance:
             raise EvidenceError(f"{assurance.name} evidence where {job.min_assurance.name} was asked for")
+        return bundle
 
-    def _note_dissent(self, kept: Sequence[Bundle], bundle: Bundle) -> None:
-        """Pair a bundle with the first kept one that says something else."""
-        for other in kept:
-            if other.outputs != bundle.outputs:
-                dissents = self._dissents.setdefault(bundle.request_id, [])
-                dissent = Dissent(other, bundle)
-                if dissent.claims not in {each.claims for each in dissents}:
-                    dissents.append(dissent)
-                return
+    def _keep(self, bundle: Bundle) -> Assurance:
+        assurance = self._judge.check(bundle)
+        self._book.keep(bundle, self._conflict)
+        return assurance
 
+    def _conflict(self, first: Bundle, second: Bundle) -> bool:
+        return self._judge.settling(first.model_id) is not None and self._judge.differ(first, second)
 
-def draw_key(request_id: bytes, operator: ChecksumAddress) -> bytes:
-    """Operators are asked in ascending order of this.
+    def _accept_commitment(self, commitment: Commitment) -> None:
+        self._judging.submit(lambda: self._judge.check_commitment(commitment)).result()
 
-    The order of the operators that are there follows from the question. Who foresees a question can still
-    look for an address that comes first for it, and every further bond buys one more place.
-    """
-    return keccak(request_id + to_canonical_address(operator))
-
-
-def _tell(waiters: Sequence[Done], failure: InferenceUnavailable | None) -> None:
-    """Call every waiter: an error of one is no reason that the others wait for ever."""
-    for done in waiters:
-        try:
-            done(failure)
-        except Exception:  # whoever waits may be anybody; the log gets the traceback
-            log.exception("waiter_failed")
+    def _accept_reveal(self, reveal: Reveal) -> None:
+        self._judging.submit(lambda: self._judge.check_reveal(reveal)).result()
+        self._judging.submit(lambda: self._book.keep(reveal.bundle, self._conflict)).result()
+        if not reveal.holds:
+            self._book.keep_broken(reveal)
 
 
-def _in_thread(name: str, function: Callable[[], object]) -> None:
-    threading.Thread(target=function, name=name, daemon=True).start()
+def _tell(done: Done, failure: InferenceUnavailable | None) -> None:
+    """An error of whoever waits is no reason that the others wait for ever."""
+    try:
+        done(failure)
+    except Exception:  # whoever waits may be anybody; the log gets the traceback
+        log.exception("waiter_failed")

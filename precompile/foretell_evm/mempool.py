@@ -4,22 +4,38 @@ Pure bookkeeping: it executes nothing and waits for nothing. Its owner holds the
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from itertools import count
-from typing import Final
+from itertools import count, takewhile
+from time import monotonic
+from typing import Final, NoReturn
 
 from eth.abc import SignedTransactionAPI
 from eth_typing import Address
 
 from foretell_evm.config import PoolLimits
 from foretell_evm.errors import TransactionRejected
+from foretell_evm.inference_pool import Question
+from foretell_evm.unlanded import Unlanded
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import Reason
+from foretell_spec.sidecar import Answer
 
 _BUMP_PERCENT: Final = 10
 _REMEMBERED: Final = 4096
+_AT_SENDERS_COST: Final = frozenset(
+    {
+        Reason.STALE,
+        Reason.PRICE,
+        Reason.SENDER_LIMIT,
+        Reason.BLOCK_LIMIT,
+        Reason.REPLACED,
+        Reason.INVALID,
+        Reason.EXPIRED,
+    }
+)
+"""Ends that neither the operators nor this node are the cause of."""
 
 
 class Stage(Enum):
@@ -32,28 +48,50 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Entry:
-    """A transaction on its way into a block."""
+    """A transaction on its way into a block.
+
+    ``since``: when it came, by the monotonic clock. ``rounds``: how many questions it has asked.
+    ``question``: the one that it waits for, ``superseded``: that of the transaction in whose place it came.
+    ``answers``: what it was ready with. ``is_crowded_out``: the last block had no room for those.
+    """
 
     transaction: SignedTransactionAPI
     arrival: int
+    since: float = field(default_factory=monotonic)
     stage: Stage = Stage.NEW
     job: InferenceJob | None = None
     rounds: int = 0
+    question: Question | None = None
+    superseded: Question | None = None
+    answers: tuple[Answer, ...] = ()
+    is_crowded_out: bool = False
+
+    @property
+    def cost(self) -> int:
+        """Most wei that it can take from its sender."""
+        return int(self.transaction.gas * self.transaction.max_fee_per_gas + self.transaction.value)
+
+    def withdraw(self) -> None:
+        """Wait for no answer any more."""
+        for question in (self.question, self.superseded):
+            if question is not None:
+                question.withdraw()
 
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """Why a transaction left the mempool unmined. ``reason`` is ``None`` if no inference is at fault."""
+    """Why a transaction left the mempool unmined, or did not come in for want of room."""
 
-    reason: Reason | None
+    reason: Reason
     detail: str
 
 
 class Mempool:
-    """Transactions by sender and nonce."""
+    """Transactions by sender and nonce. Whoever leaves takes its question back."""
 
     def __init__(self, limits: PoolLimits) -> None:
         self._limits = limits
+        self._unlanded = Unlanded(limits.forgiven_every)
         self._senders: dict[Address, dict[int, Entry]] = {}
         self._by_hash: dict[bytes, Entry] = {}
         self._arrivals = count()
@@ -85,31 +123,44 @@ class Mempool:
         nonces = self._senders.get(transaction.sender, {})
         replaced = nonces.get(transaction.nonce)
         if replaced is None:
-            self._require_room(nonces)
+            self._require_room(transaction, nonces)
         else:
             _require_bump(replaced.transaction, transaction)
-            self.evict(replaced.transaction.hash, Eviction(None, f"replaced by 0x{transaction.hash.hex()}"))
+            self._end(replaced, Eviction(Reason.REPLACED, f"replaced by 0x{transaction.hash.hex()}"))
         entry = Entry(transaction, next(self._arrivals))
+        if replaced is not None:
+            # Taken back once the newcomer has asked: most often it asks the same.
+            entry.superseded = replaced.question
         self._senders.setdefault(transaction.sender, {})[transaction.nonce] = entry
         self._by_hash[transaction.hash] = entry
         self._latest.append(entry)
         self._evicted.pop(transaction.hash, None)
         return entry
 
-    def _require_room(self, nonces: dict[int, Entry]) -> None:
-        if len(self._by_hash) >= self._limits.transactions:
-            raise TransactionRejected(f"the mempool is full ({self._limits.transactions} transactions)")
-        if len(nonces) >= self._limits.transactions_per_sender:
-            raise TransactionRejected(
-                f"the sender has {self._limits.transactions_per_sender} pending transactions already"
+    def _require_room(self, transaction: SignedTransactionAPI, nonces: dict[int, Entry]) -> None:
+        limits = self._limits
+        if len(self._by_hash) >= limits.transactions:
+            self._refuse(
+                transaction, Reason.POOL_FULL, f"the mempool is full ({limits.transactions} transactions)"
             )
+        if len(nonces) >= limits.transactions_per_sender:
+            detail = f"the sender has {limits.transactions_per_sender} pending transactions already"
+            self._refuse(transaction, Reason.SENDER_LIMIT, detail)
+
+    def _refuse(self, transaction: SignedTransactionAPI, reason: Reason, detail: str) -> NoReturn:
+        self._remember(transaction.hash, Eviction(reason, detail))
+        raise TransactionRejected(detail)
 
     def remove(self, transaction_hash: bytes) -> None:
         """Forget a transaction that is in a block."""
-        entry = self._by_hash.pop(transaction_hash, None)
-        if entry is None:
-            return
+        entry = self._by_hash.get(transaction_hash)
+        if entry is not None:
+            self._take_out(entry)
+            entry.withdraw()
+
+    def _take_out(self, entry: Entry) -> None:
         sender = entry.transaction.sender
+        del self._by_hash[entry.transaction.hash]
         del self._senders[sender][entry.transaction.nonce]
         if not self._senders[sender]:
             del self._senders[sender]
@@ -124,11 +175,43 @@ class Mempool:
         return self._latest[-1].arrival if self._latest else -1
 
     def evict(self, transaction_hash: bytes, eviction: Eviction) -> None:
-        """Drop a transaction and remember why."""
-        self.remove(transaction_hash)
+        """Drop a transaction, if it is here, take its question back, and remember why."""
+        entry = self._by_hash.get(transaction_hash)
+        if entry is not None:
+            self._end(entry, eviction)
+            entry.withdraw()
+
+    def _end(self, entry: Entry, eviction: Eviction) -> None:
+        self._take_out(entry)
+        self._remember(entry.transaction.hash, eviction)
+        if entry.rounds and eviction.reason in _AT_SENDERS_COST:
+            self._unlanded.charge(entry.transaction.sender, entry.rounds, monotonic())
+
+    def expire(self) -> None:
+        """Evict what has been here for longer than a transaction may."""
+        oldest = monotonic() - self._limits.lifetime
+        expired = [each.transaction.hash for each in takewhile(lambda e: e.since <= oldest, self)]
+        for transaction_hash in expired:
+            self.evict(transaction_hash, Eviction(Reason.EXPIRED, f"after {self._limits.lifetime:g} seconds"))
+
+    def clear(self, eviction: Eviction) -> None:
+        """Evict everything."""
+        for entry in self:
+            self.evict(entry.transaction.hash, eviction)
+
+    def _remember(self, transaction_hash: bytes, eviction: Eviction) -> None:
         self._evicted[transaction_hash] = eviction
         if len(self._evicted) > _REMEMBERED:
             self._evicted.popitem(last=False)
+
+    def unlanded(self, sender: Address) -> int:
+        """Questions of the sender's transactions that ended outside blocks, less those forgiven."""
+        return self._unlanded.count(sender, monotonic())
+
+    def cost_up_to(self, entry: Entry) -> int:
+        """Most wei that a transaction and those of its sender before it can take."""
+        nonces = self._senders[entry.transaction.sender]
+        return sum(each.cost for nonce, each in nonces.items() if nonce <= entry.transaction.nonce)
 
     def next_nonce(self, sender: Address, nonce: int) -> int:
         """First nonce from ``nonce`` on that the sender has not used here."""
@@ -138,26 +221,53 @@ class Mempool:
         return nonce
 
     def ready(self, nonce_of: Callable[[Address], int], base_fee: int) -> list[SignedTransactionAPI]:
-        """Ready transactions whose predecessors are ready too: best tip first, senders' in nonce order."""
-        keyed: list[tuple[int, int, int, SignedTransactionAPI]] = []
-        for sender, nonces in self._senders.items():
-            # Reading a nonce from the state takes longer than all else here: not for those who only wait.
-            if nonces[min(nonces)].stage is not Stage.READY:
-                continue
+        """What the next block may take of ready transactions whose predecessors are ready too.
+
+        Best tip first, senders' in nonce order, no more than those whose bundles a block has room for.
+        """
+        keyed: list[tuple[int, int, int, Entry]] = []
+        for sender in self._senders:
             tip, arrival = 2**256, 0
-            for entry in self._ready_run(sender, nonce_of(sender)):
+            for entry in self._ready_of(sender):
                 # A transaction comes no earlier than those that it follows.
                 tip = min(tip, _tip(entry.transaction, base_fee))
                 arrival = max(arrival, entry.arrival)
-                keyed.append((-tip, arrival, entry.transaction.nonce, entry.transaction))
+                keyed.append((-tip, arrival, entry.transaction.nonce, entry))
         keyed.sort(key=lambda item: item[:3])
-        return [transaction for *_, transaction in keyed]
+        return self._fitting([entry for *_, entry in keyed], nonce_of)
 
-    def _ready_run(self, sender: Address, nonce: int) -> Iterator[Entry]:
+    def _ready_of(self, sender: Address) -> Iterator[Entry]:
         nonces = self._senders[sender]
-        while nonce in nonces and nonces[nonce].stage is Stage.READY:
-            yield nonces[nonce]
-            nonce += 1
+        in_order = (nonces[nonce] for nonce in sorted(nonces))
+        return takewhile(lambda entry: entry.stage is Stage.READY, in_order)
+
+    def _fitting(
+        self, entries: Sequence[Entry], nonce_of: Callable[[Address], int]
+    ) -> list[SignedTransactionAPI]:
+        """Those that are next for their sender, and for whose answers there is room.
+
+        Nonces are read for those alone, and the builder need not execute the others to find that they do not
+        fit: both take longer than all else here.
+        """
+        room, used, stopped = self._limits.bundles_per_block, set[bytes](), set[Address]()
+        next_nonce: dict[Address, int] = {}
+        fitting: list[SignedTransactionAPI] = []
+        for entry in entries:
+            sender, nonce = entry.transaction.sender, entry.transaction.nonce
+            new = {each.hash: len(each.bundles) for each in entry.answers if each.hash not in used}
+            entry.is_crowded_out = sum(new.values()) > room
+            if entry.is_crowded_out:
+                stopped.add(sender)
+            if sender in stopped:
+                continue
+            if sender not in next_nonce:
+                next_nonce[sender] = nonce_of(sender)
+            if nonce == next_nonce[sender]:
+                next_nonce[sender] += 1
+                room -= sum(new.values())
+                used.update(new)
+                fitting.append(entry.transaction)
+        return fitting
 
 
 def _tip(transaction: SignedTransactionAPI, base_fee: int) -> int:

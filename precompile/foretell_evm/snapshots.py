@@ -7,7 +7,8 @@ from typing import Final
 from eth.abc import SignedTransactionAPI
 
 from foretell_evm.core import ChainCore
-from foretell_evm.mempool import Entry, Mempool
+from foretell_evm.mempool import Entry, Eviction
+from foretell_spec.reasons import Reason
 
 _START: Final = "start"
 
@@ -66,7 +67,7 @@ class Snapshots:
         """Drop the blocks behind one, and everything that waits. The caller holds the lock."""
         core = self._core
         core.history.revert_to(number, state_root)
-        core.mempool = Mempool(core.config.limits)
+        core.mempool.clear(Eviction(Reason.DROPPED, "the chain went back to an earlier block"))
         core.clock.restore(time_offset)
         core.announce()
 

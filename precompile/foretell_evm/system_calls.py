@@ -23,6 +23,7 @@ from foretell_spec.manifest import MANIFEST_TUPLE, Manifest
 _CALLER: Final = Address(to_canonical_address(PRECOMPILE))
 _GAS: Final = 50_000_000
 _ENTRY: Final = f"({MANIFEST_TUPLE},address,uint64,bool)"
+_OPERATOR: Final = "(address,uint256,uint256,uint256,uint64,uint256)"
 _KNOWN_MANIFESTS: Final = 1024
 
 
@@ -117,6 +118,19 @@ def signer_of(state: StateAPI, operator: ChecksumAddress) -> ChecksumAddress | N
     output = static_call(state, OPERATOR_REGISTRY, "signer_of(address)", [operator])
     signer = to_checksum_address(decode(["address"], output)[0])
     return None if signer == ZERO_ADDRESS else signer
+
+
+def active_bond(state: StateAPI, operator: ChecksumAddress) -> int:
+    """Wei that stand behind an operator and are not leaving; 0 where its signatures do not count.
+
+    Raises:
+        SystemCallError: the registry does not answer.
+    """
+    if signer_of(state, operator) is None:
+        return 0
+    output = static_call(state, OPERATOR_REGISTRY, "operator_info(address)", [operator])
+    ((_, bond, _, unbonding, _, _),) = decode([_OPERATOR], output)
+    return int(bond - unbonding)
 
 
 def verify_proof(state: StateAPI, bundle: Bundle) -> None:

@@ -30,9 +30,18 @@ class DeterminismClass(IntEnum):
 
 
 REACHABLE: Final = {
-    DeterminismClass.CIRCUIT: frozenset({Assurance.SIGNED, Assurance.PROVEN}),
+    DeterminismClass.CIRCUIT: frozenset({Assurance.SIGNED, Assurance.AGREED, Assurance.PROVEN}),
 }
 """Assurance that a caller of the precompile may ask for, per class; nothing of a class that is not here."""
+
+SETTLING: Final = {
+    DeterminismClass.CIRCUIT: Assurance.PROVEN,
+    DeterminismClass.INTEGER: Assurance.AGREED,
+    DeterminismClass.FLOAT: Assurance.AGREED,
+}
+"""Least assurance that counts for a request once two operators have given it different outputs, per class; a
+class that is not here has no such difference.
+"""
 
 
 class Relation(IntEnum):

@@ -9,12 +9,15 @@ from typing import Final
 
 from foretell_spec.abi import ASSURANCE_OF, INFER, RECEIPT
 from foretell_spec.assurance import Assurance
+from foretell_spec.sidecar import MAX_AGREEING
 
 COLD_READ: Final = 2_100
 FRESH_WORD: Final = 22_100
 RECEIPT_SLOTS: Final = 4
 ENTRY_SLOTS: Final = 17
 """Words of a model's registry entry: fifteen of the manifest, the verifier, the registration."""
+OPERATOR_SLOTS: Final = 6
+"""Words of an operator's record."""
 
 UNKNOWN_CALL: Final = 100
 INFER_BASE: Final = ENTRY_SLOTS * COLD_READ + 3_000 + 6_300
@@ -25,6 +28,8 @@ INFER_RECORD: Final = RECEIPT_SLOTS * FRESH_WORD
 """Storing the receipt; static calls store nothing."""
 PROOF_VERIFICATION: Final = 600_000
 """Covers the verification of a small circuit (an MLP: about 465,000 of execution, 540,000 with calldata)."""
+QUORUM_VERIFICATION: Final = (MAX_AGREEING - 1) * (3_000 + OPERATOR_SLOTS * COLD_READ)
+"""Covers a signature and an operator's record for each further bundle of the largest quorum."""
 RECEIPT_READ: Final = RECEIPT_SLOTS * COLD_READ
 
 
@@ -49,6 +54,9 @@ def _infer_gas(data: bytes, is_static: bool) -> int:
     gas = INFER_BASE + INFER_PER_INPUT * numbers
     if not is_static:
         gas += INFER_RECORD
-    if int.from_bytes(data[68:100], "big") >= Assurance.PROVEN:
+    assurance = int.from_bytes(data[68:100], "big")
+    if assurance >= Assurance.PROVEN:
         gas += PROOF_VERIFICATION
+    elif assurance == Assurance.AGREED:
+        gas += QUORUM_VERIFICATION
     return gas

@@ -1,4 +1,6 @@
-"""Why an inference did not give an answer: one code, on chain as revert data and off chain for the sender."""
+"""Why an inference gave no answer, or a transaction came to no block: one code, on chain as revert data and
+off chain for the sender.
+"""
 
 from enum import IntEnum, unique
 from typing import Final
@@ -34,6 +36,12 @@ class Reason(IntEnum):
     POOL_FULL = 36
     PRICE = 37
     BAD_EVIDENCE = 38
+    SENDER_LIMIT = 39
+    BLOCK_LIMIT = 40
+    REPLACED = 41
+    DROPPED = 42
+    INVALID = 43
+    EXPIRED = 44
 
 
 EXPLANATIONS: Final[dict[Reason, str]] = {
@@ -51,10 +59,22 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TIMEOUT: "no operator answered before the deadline",
     Reason.UNDETERMINED: "operators gave different outputs and nothing decided between them in time",
     Reason.STALE: "the state changed too often between asking and answering",
-    Reason.POOL_FULL: "the inference pool, or this sender's share of it, is full",
-    Reason.PRICE: "the transaction's fee is below what the pool asks",
+    Reason.POOL_FULL: "the mempool or the inference pool is full",
+    Reason.PRICE: "the sender cannot pay for its transactions, or asked too much that never came to a block",
     Reason.BAD_EVIDENCE: "the operators' evidence did not hold",
+    Reason.SENDER_LIMIT: "the sender has as many transactions or questions under way as one may have",
+    Reason.BLOCK_LIMIT: "its inferences take more bundles than a block may carry",
+    Reason.REPLACED: "another transaction of its sender with the same nonce took its place",
+    Reason.DROPPED: "it was taken out of the mempool on request",
+    Reason.INVALID: "the state does not let it into a block",
+    Reason.EXPIRED: "it waited longer than the mempool keeps a transaction",
 }
+
+
+NOT_OF_INFERENCE: Final = frozenset(
+    {Reason.BLOCK_LIMIT, Reason.REPLACED, Reason.DROPPED, Reason.INVALID, Reason.EXPIRED}
+)
+"""Ends of a transaction that no inference is the cause of."""
 
 
 def revert_data(reason: Reason) -> bytes:

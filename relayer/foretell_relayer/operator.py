@@ -1,10 +1,11 @@
 """An operator in this process: answers jobs with the models of a store, signs, and proves where that is
 asked.
 
-It implements ``foretell_spec.operator.Operator``. The witness comes from a process that stays, a proof
+It implements ``foretell_spec.operator.QuorumOperator``. The witness comes from a process that stays, a proof
 from a child of its own, so a crash of either is an error of one job and of nothing else.
 """
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,7 +24,8 @@ from foretell_relayer.prove import circuit
 from foretell_relayer.prove.errors import WrongWitness
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
-from foretell_spec.operator import InferenceJob
+from foretell_spec.commitment import seal
+from foretell_spec.operator import InferenceJob, Sealed
 from foretell_spec.tensor import Tensor
 
 log = structlog.get_logger(__name__)
@@ -118,6 +120,12 @@ class LocalOperator:
         )
         log.debug("answered", request_id="0x" + job.request_id.hex(), model=folder.name, proven=bool(proof))
         return bundle.signed(self._identity.key, job.chain_id, job.verifying_contract)
+
+    def commit(self, job: InferenceJob) -> Sealed:
+        """Answer, and show only that there is an answer; raises what ``answer`` raises."""
+        bundle, salt, key = self.answer(job), secrets.token_bytes(32), self._identity.key
+        commitment, reveal = seal(bundle, salt, key, job.chain_id, job.verifying_contract)
+        return Sealed(commitment, lambda: reveal)
 
     def infer(self, folder: ModelFolder, inputs: Tensor) -> Tensor:
         """The model's one correct output for quantised ``inputs``."""

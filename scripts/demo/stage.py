@@ -34,7 +34,6 @@ from foretell_cli.devnet import Devnet, DevOperator, RegisteredModel, dev_key
 from foretell_contracts import load
 from foretell_evm.config import ChainConfig
 from foretell_evm.full_node import FullNode
-from foretell_evm.inference_pool import draw_key
 from foretell_evm.rpc.http import bind, make_app
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.store import ModelStore
@@ -158,7 +157,7 @@ class Stage:
         request = precompile_request_id(
             self.devnet.chain.config.chain_id, self.model.model_id, tensor_hash(quantised)
         )
-        return min(self.devnet.chain.pool.operators, key=lambda address: draw_key(request, address))
+        return self.devnet.chain.pool.drawn(request)[0]
 
     def start_relayer(self) -> None:
         """Start ``foretell relay`` for Olive, and wait until it watches.

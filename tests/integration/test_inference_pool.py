@@ -10,10 +10,9 @@ from web3.exceptions import Web3RPCError
 from foretell_evm.config import ChainConfig, Mining, PoolLimits
 from foretell_evm.errors import InferenceUnavailable
 from foretell_evm.full_node import FullNode
-from foretell_evm.inference_pool import draw_key
 from foretell_spec.reasons import Reason
 from foretell_spec.tensor import WAD
-from tests.kit.fork import ETHER, GENESIS_TIME, INPUTS, PROOF, Fork, add_up, operator_key
+from tests.kit.fork import ETHER, GENESIS_TIME, INPUTS, PROOF, Fork, add_up
 
 LIMITS = PoolLimits(
     deadline=6.0, patience=0.3, requests=6, requests_per_sender=3, bundles_per_block=2, rounds=4
@@ -35,17 +34,12 @@ def fail(job) -> tuple[int, ...]:
     raise RuntimeError("the model file is gone")
 
 
-def first_and_second(fork: Fork, **scripts):
-    """Two operators, named in the order in which the request of ``INPUTS`` draws them."""
-    from foretell_spec.request import precompile_request_id
-    from foretell_spec.tensor import quantise, tensor_hash
-
-    request = precompile_request_id(31337, fork.model_id, tensor_hash(quantise(INPUTS, 7)))
-    names = sorted(
-        ("alice", "bob"),
-        key=lambda name: draw_key(request, operator_key(name).public_key.to_checksum_address()),
-    )
-    return [fork.add_operator(name, **script) for name, script in zip(names, scripts.values(), strict=True)]
+def first_and_second(fork: Fork, first: dict, second: dict):
+    """Two operators, in the order in which the question of ``INPUTS`` is asked of them now."""
+    operators = fork.in_order("alice", "bob")
+    for operator, script in zip(operators, (first, second), strict=True):
+        vars(operator).update(script)
+    return operators
 
 
 def refused(fork: Fork, transaction_hash: str) -> Reason:
@@ -176,7 +170,7 @@ def test_send__limits_of_the_pool__refused_with_reason(fork: Fork) -> None:
     users = fork.w3.eth.accounts
     for index in range(3):
         fork.send_ask((WAD * index, WAD), sender=users[1])
-    with pytest.raises(Web3RPCError, match="POOL_FULL"):
+    with pytest.raises(Web3RPCError, match="SENDER_LIMIT"):
         fork.send_ask((WAD * 3, WAD), sender=users[1])
     for index in range(3, 6):
         fork.send_ask((WAD * index, WAD), sender=users[2])

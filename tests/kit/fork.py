@@ -24,8 +24,9 @@ from foretell_spec.abi import InferCall, encode_infer
 from foretell_spec.addresses import MODEL_REGISTRY, OPERATOR_REGISTRY, PRECOMPILE, SETTLEMENT
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
+from foretell_spec.commitment import Reveal, seal
 from foretell_spec.manifest import Manifest
-from foretell_spec.operator import InferenceJob
+from foretell_spec.operator import InferenceJob, Sealed
 from foretell_spec.request import precompile_request_id
 from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import WAD, quantise, tensor_hash
@@ -53,6 +54,7 @@ class ScriptedOperator:
     delay: float = 0.0
     proof: bytes = PROOF
     change: Callable[[Bundle], Bundle] = lambda bundle: bundle
+    reveals: Callable[[Reveal], Reveal] = lambda reveal: reveal
     gate: threading.Event | None = None
     asked: list[InferenceJob] = field(default_factory=list)
 
@@ -73,6 +75,13 @@ class ScriptedOperator:
             job.request_id, job.model_id, job.inputs, self.answers(job), self.address, proof=proof
         )
         return self.change(bundle.signed(self.key, job.chain_id, job.verifying_contract))
+
+    def commit(self, job: InferenceJob) -> Sealed:
+        """Commit to what ``answer`` says; ``reveals`` changes what is shown in the end."""
+        bundle = self.answer(job)
+        salt = keccak(text=f"salt of {self.address}")
+        commitment, reveal = seal(bundle, salt, self.key, job.chain_id, job.verifying_contract)
+        return Sealed(commitment, lambda: self.reveals(reveal))
 
 
 def operator_key(name: str) -> PrivateKey:
@@ -201,6 +210,15 @@ class Fork:
         output = self.w3.eth.call({"to": PRECOMPILE, "data": self.infer_data(inputs, assurance)})
         outputs, receipt_id = decode(["int256[]", "bytes32"], output)
         return outputs, receipt_id
+
+    def in_order(
+        self, *names: str, bond: int = 10 * ETHER, inputs: tuple[int, ...] = INPUTS
+    ) -> list[ScriptedOperator]:
+        """Bonded operators in the order in which the question of ``inputs`` is asked of them now."""
+        made = {
+            operator.address: operator for operator in (self.add_operator(each, bond=bond) for each in names)
+        }
+        return [made[address] for address in self.chain.pool.drawn(self.job(inputs).request_id)]
 
     def right(self, inputs: tuple[int, ...] = INPUTS) -> tuple[int, ...]:
         """The one correct output in WAD."""

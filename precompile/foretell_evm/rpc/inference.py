@@ -13,7 +13,7 @@ from foretell_evm.rpc.codec import Json, data, parse_data, quantity
 from foretell_evm.rpc.selectors import require_block
 from foretell_spec.bundle import Bundle
 from foretell_spec.operator import InferenceJob
-from foretell_spec.reasons import EXPLANATIONS
+from foretell_spec.reasons import EXPLANATIONS, Reason
 
 
 def why(chain: ForetellChain, transaction_hash: Any) -> Json:
@@ -35,17 +35,21 @@ def why(chain: ForetellChain, transaction_hash: Any) -> Json:
     reason = eviction.reason
     return {
         "status": "evicted",
-        "reason": reason.name if reason else None,
-        "code": int(reason) if reason else None,
-        "explanation": EXPLANATIONS[reason] if reason else eviction.detail,
+        **_reason_json(reason),
         "detail": eviction.detail,
     }
+
+
+def _reason_json(reason: Reason) -> Json:
+    return {"reason": reason.name, "code": int(reason), "explanation": EXPLANATIONS[reason]}
 
 
 def _pending_json(entry: Entry) -> Json:
     status: Json = {"status": entry.stage.value, "rounds": entry.rounds}
     if entry.stage is Stage.WAITING and entry.job is not None:
         status["request"] = _job_json(entry.job)
+    if entry.stage is Stage.READY and entry.is_crowded_out:
+        status |= _reason_json(Reason.BLOCK_LIMIT)
     return status
 
 
@@ -74,6 +78,7 @@ def pool(chain: ForetellChain) -> Json:
         "requests": [_job_json(job) for job in chain.pool.pending],
         "operators": list(chain.pool.operators),
         "dissents": [dissent.to_json() for dissent in chain.pool.dissents()],
+        "brokenReveals": [reveal.to_json() for reveal in chain.pool.broken_reveals],
     }
 
 
