@@ -321,6 +321,7 @@ def native_calls() -> Vectors:
     """Calldata of the precompile with its gas, in the form of go-ethereum's precompile vectors."""
     model_id = example_manifest().model_id
     good = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.SIGNED))
+    agreed = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.AGREED))
     proven = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.PROVEN))
     words = [good[4 + at : 36 + at] for at in range(0, len(good) - 4, 32)]
 
@@ -366,6 +367,7 @@ def native_calls() -> Vectors:
             }
             for name, data, level in [
                 ("signed", good, Assurance.SIGNED),
+                ("agreed", agreed, Assurance.AGREED),
                 ("proven", proven, Assurance.PROVEN),
                 ("padded to the greatest size, as Vyper does", good + b"\0" * 32 * 254, Assurance.SIGNED),
             ]

@@ -11,7 +11,7 @@ from foretell_evm.config import ChainConfig, PoolLimits
 from foretell_evm.full_node import FullNode
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.bundle import sign_digest
-from foretell_spec.commitment import Reveal
+from foretell_spec.commitment import Reveal, seal
 from foretell_spec.operator import InferenceJob, Sealed
 from tests.kit.fork import GENESIS_TIME, Fork, ScriptedOperator, operator_key
 
@@ -157,6 +157,50 @@ def test_agreed__reveal_that_somebody_else_signed__is_no_evidence_and_replaced(f
     fork.settle(fork.send_ask(assurance=AGREED))
     assert agreeing(fork) == [second.address, fourth.address]
     assert fork.chain.pool.broken_reveals == ()
+
+
+def test_agreed__reveal_of_another_commitment_of_its_own__does_not_count(fork: Fork) -> None:
+    """Whoever could choose among commitments at the end would choose after the others."""
+    liar, second, _, fourth = scripted(fork, {}, {}, {"answers": wrong(1)}, {})
+
+    def open_another(reveal: Reveal) -> Reveal:
+        return seal(reveal.bundle, b"\7" * 32, liar.key, 31337, PRECOMPILE)[1]
+
+    liar.reveals = open_another
+    fork.settle(fork.send_ask(assurance=AGREED))
+    assert agreeing(fork) == [second.address, fourth.address]
+    assert fork.chain.pool.broken_reveals == ()
+
+
+def test_agreed__reveal_of_anothers_answer__does_not_count(fork: Fork) -> None:
+    liar, second, third = scripted(fork, {}, {}, {"answers": wrong(1)})
+    seen: list[Reveal] = []
+    second.reveals = lambda reveal: seen.append(reveal) or reveal
+
+    def hand_on(reveal: Reveal) -> Reveal:
+        fork.until(lambda: bool(seen))
+        return seen[0]
+
+    liar.reveals = hand_on
+    end = ended(fork, fork.send_ask(assurance=AGREED))
+    assert end["reason"] == "UNDETERMINED"
+    assert "revealed another's answer" in end["detail"]
+    assert third.asked
+
+
+def test_agreed__commitment_that_somebody_else_signed__replaced_by_the_next(fork: Fork) -> None:
+    first, unsigned, third, fourth = scripted(fork, {}, {}, {}, {})
+    mallory = operator_key("mallory")
+
+    def commit(job: InferenceJob) -> Sealed:
+        commitment, reveal = seal(
+            unsigned.answer(job), b"\7" * 32, mallory, job.chain_id, job.verifying_contract
+        )
+        return Sealed(commitment, lambda: reveal)
+
+    unsigned.commit = commit
+    fork.settle(fork.send_ask(assurance=AGREED))
+    assert agreeing(fork) == [first.address, third.address, fourth.address]
 
 
 class Copycat(ScriptedOperator):
