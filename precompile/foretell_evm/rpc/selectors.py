@@ -19,10 +19,13 @@ from foretell_evm.rpc.codec import (
 _HEAD_TAGS: Final = frozenset({"latest", "safe", "finalized", "pending"})
 _NOT_FOUND: Final = -32000
 MAX_TOPICS: Final = 4
+_HASH_TEXT: Final = 66
 
 
 def find_block(chain: ForetellChain, selector: Any) -> BlockRecord | None:
-    """The block of a number, tag or EIP-1898 object, or ``None``; for ``pending``, the one in the making."""
+    """The block of a number, tag, hash or EIP-1898 object, or ``None``; ``pending``: the one being made."""
+    if isinstance(selector, str) and len(selector) == _HASH_TEXT:
+        selector = {"blockHash": selector}
     if isinstance(selector, dict):
         if "blockHash" in selector:
             return chain.history.block_by_hash(parse_data(selector["blockHash"], "blockHash", 32))
