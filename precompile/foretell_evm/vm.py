@@ -46,6 +46,10 @@ class ForetellVM(PragueVM):
     _state_class = ForetellState
     chaindb: StateDB
 
+    @classmethod
+    def validate_gas(cls, header: BlockHeaderAPI, parent_header: BlockHeaderAPI) -> None:
+        """Nothing: importers compare limit and base fee themselves, and a development chain may depart."""
+
     def set_block_transactions_and_withdrawals(self, *args: Any, **kwargs: Any) -> BlockAPI:
         """What the block holds, and the roots of it."""
         *_, receipts = args
