@@ -78,12 +78,18 @@ class History:
     def block_by_hash(self, block_hash: bytes) -> BlockRecord | None:
         """A block of this chain by hash."""
         number = self._store.number_of(block_hash)
-        return None if number is None else self.block(number)
+        return None if number is None or self._is_ahead(number) else self.block(number)
 
     def inclusion(self, transaction_hash: bytes) -> Inclusion | None:
         """Where a transaction is, if it is in a block."""
         place = self._store.place_of(transaction_hash)
-        return None if place is None else Inclusion(self.block(place[0]), place[1])
+        return (
+            None if place is None or self._is_ahead(place[0]) else Inclusion(self.block(place[0]), place[1])
+        )
+
+    def _is_ahead(self, number: int) -> bool:
+        """Whether a block is stored and not the head yet: whoever reads without the lock may come between."""
+        return number > self._head.number
 
     def computation(self, transaction_hash: bytes) -> ComputationAPI | None:
         """The computation of an included transaction, while it is kept."""
