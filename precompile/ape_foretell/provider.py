@@ -21,7 +21,8 @@ from ape_ethereum.provider import Web3Provider
 from ape_ethereum.trace import TraceApproach
 from ape_ethereum.transactions import TransactionStatusEnum
 from eth_pydantic_types import HexBytes
-from eth_utils import to_hex
+from eth_typing import Address
+from eth_utils import to_canonical_address, to_hex
 from web3.exceptions import ContractLogicError as Web3ContractLogicError
 from web3.exceptions import Web3RPCError
 
@@ -42,13 +43,15 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
     """A chain of its own for each connection, gone when the connection ends."""
 
     _devnet: Any = None
+    _settings: ForetellConfig | None = None
     _call_trace_approach: TraceApproach | None = TraceApproach.GETH_CALL_TRACER
 
     # ---------------------------------------------------------------- connection
 
     @property
     def settings(self) -> ForetellConfig:
-        return cast(ForetellConfig, super().settings)
+        # Ape validates them anew at each access, and asks for the chain id several times a transaction.
+        return self._settings or cast(ForetellConfig, super().settings)
 
     @property
     def devnet(self) -> "Devnet":
@@ -71,6 +74,7 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
         # Late: Ape imports this module whenever somebody asks for any provider of any network.
         from ape_foretell.start import start_devnet
 
+        self._settings = self.settings
         self._devnet = start_devnet(self.settings, self.test_config, self.local_project.path)
         self._web3 = self._devnet.w3
         if not self.settings.auto_mine:
@@ -88,7 +92,7 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
         """End the chain and the operators' processes."""
         if self._devnet is not None:
             self._devnet.close()
-        self._devnet = self._web3 = None
+        self._devnet = self._web3 = self._settings = None
         self._client_version = None
         self._transaction_trace_cache.clear()
         self.chain_manager._snapshots[self.settings.chain_id] = []
@@ -135,6 +139,25 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
     @property
     def max_gas(self) -> int:
         return self.devnet.chain.head.header.gas_limit
+
+    # ---------------------------------------------------------------- reads
+
+    # Of the head's state, without web3's layers: Ape asks for them several times a transaction.
+
+    def get_nonce(self, address: AddressType, block_id: BlockID | None = None) -> int:
+        if block_id not in (None, "latest"):
+            return int(super().get_nonce(address, block_id))
+        return int(self.devnet.chain.state().get_nonce(_canonical(address)))
+
+    def get_balance(self, address: AddressType, block_id: BlockID | None = None) -> int:
+        if block_id not in (None, "latest"):
+            return int(super().get_balance(address, block_id))
+        return int(self.devnet.chain.state().get_balance(_canonical(address)))
+
+    def get_code(self, address: AddressType, block_id: BlockID | None = None) -> ContractCode:
+        if block_id not in (None, "latest"):
+            return super().get_code(address, block_id)
+        return HexBytes(self.devnet.chain.state().get_code(_canonical(address)))
 
     # ---------------------------------------------------------------- requests
 
@@ -288,3 +311,7 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
     def set_storage(self, address: AddressType, slot: int, value: HexBytes) -> None:
         word = "0x" + bytes(HexBytes(value)).rjust(32, b"\0").hex()
         self.make_request("anvil_setStorageAt", [address, f"0x{slot:064x}", word])
+
+
+def _canonical(address: str) -> Address:
+    return Address(to_canonical_address(address))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from eth.abc import SignedTransactionAPI
+from eth.constants import SECPK1_N
+from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError, to_checksum_address
 
 from foretell_evm.builder import BuiltBlock
@@ -32,6 +34,16 @@ def decode_transaction(raw: bytes) -> SignedTransactionAPI:
     except Exception as error:  # noqa: BLE001 - py-evm raises half a dozen classes for malformed bytes
         raise TransactionRejected(f"not a signed transaction: {error}") from None
     return transaction
+
+
+def _validate_signature(transaction: SignedTransactionAPI) -> None:
+    """Recover the sender, once for all: the transaction keeps it. No other check finds more."""
+    if transaction.s > SECPK1_N // 2:
+        raise TransactionRejected("invalid signature: s is in the upper half of the curve's order (EIP-2)")
+    try:
+        _ = transaction.sender
+    except (BadSignature, ValidationError) as error:
+        raise TransactionRejected(f"invalid signature: {error}") from None
 
 
 class Admission:
@@ -103,10 +115,7 @@ class Admission:
             raise TransactionRejected("already known")
         if transaction.chain_id not in (None, core.config.chain_id):
             raise TransactionRejected(f"chain id {transaction.chain_id} is not {core.config.chain_id}")
-        try:
-            transaction.check_signature_validity()
-        except ValidationError as error:
-            raise TransactionRejected(f"invalid signature: {error}") from None
+        _validate_signature(transaction)
         self._validate_gas(transaction)
         state = core.state()
         nonce, balance = state.get_nonce(transaction.sender), state.get_balance(transaction.sender)

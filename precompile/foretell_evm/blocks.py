@@ -2,29 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI
 from eth_typing import Address, ChecksumAddress
 from eth_utils import keccak, to_canonical_address
 
-from foretell_evm.vm import ForetellVM
+from foretell_evm.vm import ForetellVM, with_fields
 from foretell_spec.sidecar import Sidecar
 
 _RANDAO_TAG: Final = b"foretell.prevrandao"
 
 
+@lru_cache(16)  # asked for by every transaction, and the same until the head or the clock moves
 def next_header(parent: BlockHeaderAPI, timestamp: int, coinbase: ChecksumAddress) -> BlockHeaderAPI:
     """The header that a child of ``parent`` starts from: no field but the time is the builder's to choose."""
     header: BlockHeaderAPI = ForetellVM.create_header_from_parent(parent)
-    child: BlockHeaderAPI = header.copy(
+    return with_fields(
+        header,
         timestamp=timestamp,
         gas_limit=parent.gas_limit,
         coinbase=Address(to_canonical_address(coinbase)),
         mix_hash=prevrandao(parent),
         extra_data=b"",
     )
-    return child
 
 
 @dataclass(slots=True)
@@ -49,8 +51,7 @@ class Departures:
             "coinbase": self.coinbase,
         }
         changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-        changed: BlockHeaderAPI = header.copy(**changes) if changes else header
-        return changed
+        return with_fields(header, **changes) if changes else header
 
     def used(self) -> None:
         """A block was made: what was for it alone is over."""

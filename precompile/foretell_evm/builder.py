@@ -12,7 +12,7 @@ from eth_utils import ValidationError
 
 from foretell_evm.blocks import BlockRecord, log_records
 from foretell_evm.resolution import InferenceNeeded, Resolution, Source, resolving
-from foretell_evm.vm import as_foretell_vm
+from foretell_evm.vm import as_foretell_vm, with_fields
 from foretell_spec.operator import InferenceJob
 from foretell_spec.sidecar import Sidecar
 
@@ -40,7 +40,7 @@ class BlockBuilder:
         self, chain: Chain, header: BlockHeaderAPI, state_root: bytes, source: Source, max_bundles: int
     ) -> None:
         self._source = source
-        self._vm = as_foretell_vm(chain.get_vm(header.copy(state_root=state_root)))
+        self._vm = as_foretell_vm(chain.get_vm(with_fields(header, state_root=state_root)))
         self._header = self._vm.get_header()
         self._resolution = Resolution(source)
         self._max_bundles = max_bundles
@@ -102,8 +102,12 @@ class BlockBuilder:
 
     def _keep(self, transaction: SignedTransactionAPI, computation: ComputationAPI) -> None:
         receipt = self._vm.make_receipt(self._header, transaction, computation, self._vm.state)
-        self._header = self._vm.add_receipt_to_header(self._header, receipt)
-        self._header = self._vm.increment_blob_gas_used(self._header, transaction)
+        self._header = with_fields(
+            self._header,
+            gas_used=receipt.gas_used,
+            bloom=self._header.bloom | receipt.bloom,
+            blob_gas_used=self._header.blob_gas_used + get_total_blob_gas(transaction),
+        )
         self._transactions.append(transaction)
         self._receipts.append(receipt)
         self._computations.append(computation)

@@ -21,8 +21,9 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import RpcError
 from foretell_evm.failures import describe
 from foretell_evm.overrides import NO_OVERRIDES, Overrides
-from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Resolution, Source, resolving
-from foretell_evm.vm import ForetellVM, as_foretell_vm
+from foretell_evm.reachability import may_infer
+from foretell_evm.resolution import InferenceNeeded, Resolution, Source, resolving
+from foretell_evm.vm import ForetellVM, as_foretell_vm, with_fields
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import EXPLANATIONS, reason_of
 
@@ -32,14 +33,6 @@ AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
 GAS_STIPEND: Final = 2_300
 _ERROR: Final = keccak(text="Error(string)")[:4]
 _PANIC: Final = keccak(text="Panic(uint256)")[:4]
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The transaction runs to its end, be that a success or a revert, with these answers."""
-
-    computation: ComputationAPI
-    used: tuple[CheckedAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class Executor:
 
     def vm_at(self, header: BlockHeaderAPI, state_root: bytes) -> ForetellVM:
         """A fresh VM in the block of ``header`` with the state ``state_root``."""
-        return as_foretell_vm(self._chain.get_vm(header.copy(state_root=state_root)))
+        return as_foretell_vm(self._chain.get_vm(with_fields(header, state_root=state_root)))
 
     def state_at(self, header: BlockHeaderAPI, state_root: bytes) -> StateAPI:
         """The state ``state_root`` with the block context of ``header``."""
@@ -99,21 +92,26 @@ class Executor:
 
     def pre_execute(
         self, header: BlockHeaderAPI, after: BlockRecord, transaction: SignedTransactionAPI, source: Source
-    ) -> Ready | Needs | Invalid:
-        """What the transaction would do in the block of ``header``, after those of its sender before it."""
+    ) -> Needs | Invalid | None:
+        """What keeps the transaction out of the block of ``header``, after those of its sender before it.
+
+        ``None``: nothing, be its end a success or a revert. One that can ask for nothing is not run for it.
+        """
         vm = self.vm_at(header, after.state_root)
-        vm.begin_block()
-        resolution = Resolution(source)
+        state: Any = vm.state
         try:
             vm.validate_transaction_against_header(header, transaction)
-            vm.state.set_nonce(transaction.sender, transaction.nonce)
-            with resolving(resolution):
-                computation = vm.state.apply_transaction(transaction)
+            state.set_nonce(transaction.sender, transaction.nonce)
+            state.validate_transaction(transaction)
+            if may_infer(state, transaction):
+                vm.begin_block()
+                with resolving(Resolution(source)):
+                    state.apply_transaction(transaction)
         except InferenceNeeded as needed:
             return Needs(needed.job)
         except ValidationError as error:
             return Invalid(str(error))
-        return Ready(computation, tuple(resolution.used))
+        return None
 
     def call(self, header: BlockHeaderAPI, after: BlockRecord, call: Call, source: Source) -> ComputationAPI:
         """Run a message without paying for gas, on the state of :meth:`vm_for`.
@@ -130,7 +128,7 @@ class Executor:
 
 def message_header(header: BlockHeaderAPI, overrides: Overrides) -> BlockHeaderAPI:
     """The block that a message runs in: gas is free in it."""
-    return overrides.block.apply(header.copy(base_fee_per_gas=0))
+    return overrides.block.apply(with_fields(header, base_fee_per_gas=0))
 
 
 def gas_used(call_gas: int, computation: ComputationAPI) -> int:

@@ -3,10 +3,13 @@
 from typing import Any
 
 from eth.abc import ComputationAPI, MetaWitnessAPI, SignedTransactionAPI
+from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth.vm.forks.shanghai.constants import MAX_INITCODE_SIZE
 from eth_typing import Address
-from eth_utils import keccak
+from eth_utils import ValidationError, keccak
 
+from foretell_evm.account_db import SharedAccountDB
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.resolution import current
 
@@ -22,6 +25,7 @@ class ForetellTransactionExecutor(PragueTransactionExecutor):
 class ForetellState(PragueState):
     """State of the fork."""
 
+    account_db_class = SharedAccountDB
     computation_class = ForetellComputation
     transaction_executor_class = ForetellTransactionExecutor
 
@@ -40,3 +44,15 @@ class ForetellState(PragueState):
         for key in (*touched.accounts_queried, *keys):
             self._db[keccak(key)] = bytes(key)
         return touched
+
+    def validate_transaction(self, transaction: SignedTransactionAPI) -> None:
+        """Whether a block of this state may hold the transaction.
+
+        Raises:
+            ValidationError: it may not. Too long an init code is one of the reasons (EIP-3860), which py-evm
+                finds only when it runs it, by an error of the EVM that ends the whole block.
+        """
+        super().validate_transaction(transaction)
+        size = len(transaction.data)
+        if transaction.to == CREATE_CONTRACT_ADDRESS and size > MAX_INITCODE_SIZE:
+            raise ValidationError(f"max initcode size exceeded: {size}, at most {MAX_INITCODE_SIZE}")

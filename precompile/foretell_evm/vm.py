@@ -1,29 +1,42 @@
 """The fork as a py-evm VM: everything but our addresses behaves as stock Prague does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI, ReceiptDecoderAPI, VirtualMachineAPI
+from eth._utils.db import get_parent_header
+from eth.abc import (
+    BlockAPI,
+    BlockHeaderAPI,
+    ReceiptAPI,
+    ReceiptDecoderAPI,
+    SignedTransactionAPI,
+    VirtualMachineAPI,
+    WithdrawalAPI,
+)
 from eth.chains.base import Chain
 from eth.db.chain import ChainDB
 from eth.exceptions import ReceiptNotFound
 from eth.vm.forks.prague import PragueVM
-from eth_typing import Hash32
+from eth.vm.forks.prague.blocks import PragueBlock
 
 from foretell_evm.computation import ForetellComputation
 from foretell_evm.opengradient import inference as og_inference
 from foretell_evm.opengradient.config import OpenGradientConfig
 from foretell_evm.state import ForetellState
+from foretell_evm.storage import tries
+
+
+def with_fields(header: BlockHeaderAPI, **changes: Any) -> BlockHeaderAPI:
+    """A header with other fields: its ``copy`` copies each field deeply, though none can change."""
+    fields: dict[str, Any] = header.as_dict()
+    return type(header)(**(fields | changes))
 
 
 class StateDB(ChainDB):
-    """Holds states and headers: a block is kept whole, so its tries are needed for their roots alone."""
+    """Holds states and headers: a block is kept whole."""
 
     sealing: tuple[bytes, Sequence[ReceiptAPI]] = (b"", ())
     """Root and receipts of the block that is sealed now: py-evm looks for deposits in them (EIP-6110)."""
-
-    def persist_trie_data_dict(self, trie_data_dict: Mapping[Hash32, bytes]) -> None:
-        """Nothing."""
 
     def get_receipts(
         self, header: BlockHeaderAPI, receipt_decoder: type[ReceiptDecoderAPI]
@@ -40,9 +53,18 @@ class StateDB(ChainDB):
         return tuple(receipts)
 
 
+class ForetellBlock(PragueBlock):
+    """A block whose copies share its transactions, with the senders that are recovered already."""
+
+    def copy(self, *_: Any, **changes: Any) -> "ForetellBlock":
+        """The block with other fields."""
+        return ForetellBlock(**{**self.as_dict(), **changes})
+
+
 class ForetellVM(PragueVM):
     """Prague with the inference precompile."""
 
+    block_class = ForetellBlock
     _state_class = ForetellState
     chaindb: StateDB
 
@@ -50,12 +72,34 @@ class ForetellVM(PragueVM):
     def validate_gas(cls, header: BlockHeaderAPI, parent_header: BlockHeaderAPI) -> None:
         """Nothing: importers compare limit and base fee themselves, and a development chain may depart."""
 
-    def set_block_transactions_and_withdrawals(self, *args: Any, **kwargs: Any) -> BlockAPI:
-        """What the block holds, and the roots of it."""
-        *_, receipts = args
-        block: BlockAPI = super().set_block_transactions_and_withdrawals(*args, **kwargs)
-        self.chaindb.sealing = (block.header.receipt_root, receipts)
+    def set_block_transactions_and_withdrawals(
+        self,
+        base_block: BlockAPI,
+        new_header: BlockHeaderAPI,
+        transactions: Sequence[SignedTransactionAPI],
+        receipts: Sequence[ReceiptAPI],
+        withdrawals: Sequence[WithdrawalAPI] | None = None,
+    ) -> BlockAPI:
+        """What the block holds, and the roots of it. There are no withdrawals here."""
+        del withdrawals
+        receipt_root = tries.root_of(receipt.encode() for receipt in receipts)
+        header = with_fields(
+            new_header,
+            transaction_root=tries.root_of(transaction.encode() for transaction in transactions),
+            receipt_root=receipt_root,
+        )
+        self.chaindb.sealing = (receipt_root, receipts)
+        block: BlockAPI = base_block.copy(transactions=transactions, header=header)
         return block
+
+    def validate_block(self, block: BlockAPI) -> None:
+        """Check what building a block leaves open. Its roots are not: they were computed a moment ago.
+
+        Raises:
+            ValidationError: a rule about the parent, or about blobs, does not hold.
+        """
+        self.validate_header(block.header, get_parent_header(block.header, self.chaindb))
+        self.validate_block_blobs(block)
 
     def begin_block(self) -> None:
         """Do what precedes the block's transactions: the system calls of EIP-4788 and EIP-2935."""

@@ -216,14 +216,12 @@ def test_folder__that_is_a_file__is_one_line(tmp_path: Path) -> None:
 @contextmanager
 def unwritable(chain: ForetellChain) -> Iterator[None]:
     """While no block can be written."""
-    engine = chain._core.store._engine
-    with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(FAIL, 'disk full'); END"
-        )
+    connection = chain._core.store._connection
+    connection.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+    )
     yield
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TRIGGER full")
+    connection.execute("DROP TRIGGER full")
 
 
 def test_database__that_cannot_be_written__keeps_the_chain_as_it_was(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """A block and what belongs to it, as a row of ``blocks`` and back."""
 
 import json
+import sqlite3
 from typing import Any
 
 import rlp
-from sqlalchemy import RowMapping
 
 from foretell_evm.blocks import BlockRecord, log_records
 from foretell_evm.impersonation import ImpersonatedTransaction
@@ -36,7 +36,7 @@ def _forged(record: BlockRecord) -> str | None:
     return json.dumps(indices) if indices else None
 
 
-def from_row(row: RowMapping) -> BlockRecord:
+def from_row(row: sqlite3.Row) -> BlockRecord:
     """The block of a row."""
     block = rlp.decode(row["block"], sedes=ForetellVM.get_block_class())
     if row["forged"] is not None:

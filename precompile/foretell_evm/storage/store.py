@@ -6,37 +6,35 @@ chain as it was after its last whole block. Memory holds caches alone, so it doe
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
 import rlp
-from sqlalchemy import (
-    Connection,
-    Engine,
-    RowMapping,
-    Select,
-    create_engine,
-    delete,
-    event,
-    func,
-    select,
-    update,
-)
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
 
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import StoreError
 from foretell_evm.storage.codec import from_row, to_row
 from foretell_evm.storage.nodes import NodeDB
-from foretell_evm.storage.tables import FORMAT, blocks, facts, metadata, nodes, transactions
+from foretell_evm.storage.tables import FORMAT, TABLES
 
 FILE_NAME: Final = "chain.sqlite"
 _PAGES: Final = 500
 """Blocks that are read at once."""
+
+_INSERT_BLOCK: Final = """
+INSERT INTO blocks (number, hash, block, forged, receipts, logs, sidecar, state_root)
+VALUES (:number, :hash, :block, :forged, :receipts, :logs, :sidecar, :state_root)
+"""
+_INSERT_TRANSACTION: Final = "INSERT INTO transactions (hash, number, position) VALUES (?, ?, ?)"
+_INSERT_NODE: Final = "INSERT INTO nodes (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_SET_FACT: Final = """
+INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value
+"""
+_PAGE: Final = """
+SELECT * FROM blocks WHERE number BETWEEN ? AND ? AND logs >= ? ORDER BY number LIMIT ?
+"""
 
 
 class Store:
@@ -55,12 +53,13 @@ class Store:
         self.folder = folder
         self._lock = threading.RLock()
         self._closed = False
-        self._engine = _engine(folder)
-        try:
-            self._prepare()
-        except BaseException:
-            self._engine.dispose()
-            raise
+        with _telling(folder):
+            self._connection = _connect(folder)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
         self.nodes = NodeDB(self._node)
 
     def __enter__(self) -> Self:
@@ -73,80 +72,73 @@ class Store:
         """Let go of the file; nothing may be asked afterwards."""
         with self._lock:
             self._closed = True
-            self._engine.dispose()
+            self._connection.close()
 
     def _prepare(self) -> None:
-        with self._writing() as connection:
-            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if found == 0 and not connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
-                metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
-            elif found != FORMAT:
-                raise _unusable(
-                    self.folder,
-                    f"is of format {found}, not {FORMAT}",
-                    "another version of Foretell wrote it: use that one, or another folder",
-                )
+        for pragma in _PRAGMAS:
+            self._connection.execute(f"PRAGMA {pragma}")
+        found = self._scalar("PRAGMA user_version")
+        if found == 0 and self._scalar("SELECT 1 FROM sqlite_master") is None:
+            self._connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT")
+        elif found != FORMAT:
+            raise _unusable(
+                self.folder,
+                f"is of format {found}, not {FORMAT}",
+                "another version of Foretell wrote it: use that one, or another folder",
+            )
 
     # -- facts
 
     def fact(self, name: str) -> str | None:
         """What is written under a name."""
-        found: str | None = self._scalar(select(facts.c.value).where(facts.c.name == name))
+        found: str | None = self._scalar("SELECT value FROM facts WHERE name = ?", name)
         return found
 
     def set_fact(self, name: str, value: str) -> None:
         """Write under a name."""
-        statement = insert(facts).values(name=name, value=value)
         with self._writing() as connection:
-            connection.execute(statement.on_conflict_do_update(set_={"value": value}))
+            connection.execute(_SET_FACT, (name, value))
 
     # -- blocks
 
     def append(self, record: BlockRecord) -> None:
         """Keep the next block, and the nodes of its state."""
-        places = [
-            {"hash": transaction.hash, "number": record.number, "position": index}
-            for index, transaction in enumerate(record.block.transactions)
-        ]
+        number = record.number
+        places = [(each.hash, number, index) for index, each in enumerate(record.block.transactions)]
         # py-evm looks headers up by hash, for BLOCKHASH among others.
         self.nodes[record.block.hash] = rlp.encode(record.header)
         with self._writing() as connection:
-            connection.execute(insert(blocks), to_row(record))
-            if places:
-                connection.execute(insert(transactions), places)
-            _insert_nodes(connection, self.nodes.fresh)
+            connection.execute(_INSERT_BLOCK, to_row(record))
+            connection.executemany(_INSERT_TRANSACTION, places)
+            connection.executemany(_INSERT_NODE, self.nodes.fresh.items())
         self.nodes.settled()
 
     def set_state_root(self, number: int, state_root: bytes) -> None:
         """Say which state follows a block: another one than the header's, after development methods."""
         with self._writing() as connection:
-            _insert_nodes(connection, self.nodes.fresh)
-            connection.execute(update(blocks).where(blocks.c.number == number).values(state_root=state_root))
+            connection.executemany(_INSERT_NODE, self.nodes.fresh.items())
+            connection.execute("UPDATE blocks SET state_root = ? WHERE number = ?", (state_root, number))
         self.nodes.settled()
 
     def truncate(self, number: int) -> None:
         """Drop the blocks behind one."""
         with self._writing() as connection:
-            connection.execute(delete(blocks).where(blocks.c.number > number))
+            connection.execute("DELETE FROM blocks WHERE number > ?", (number,))
 
     def head_number(self) -> int | None:
         """Number of the last block; ``None`` before there is one."""
-        found: int | None = self._scalar(select(func.max(blocks.c.number)))
+        found: int | None = self._scalar("SELECT max(number) FROM blocks")
         return found
 
     def block(self, number: int) -> BlockRecord | None:
         """A block by number."""
-        found = self._rows(select(blocks).where(blocks.c.number == number))
+        found = self._rows("SELECT * FROM blocks WHERE number = ?", number)
         return from_row(found[0]) if found else None
 
     def blocks(self, first: int, last: int, *, logged: bool = False) -> Iterator[BlockRecord]:
         """Blocks ``first`` to ``last`` as far as they exist; ``logged``: those with logs alone."""
         while first <= last:
-            wanted = select(blocks).where(blocks.c.number.between(first, last)).order_by(blocks.c.number)
-            if logged:
-                wanted = wanted.where(blocks.c.logs > 0)
-            found = self._rows(wanted.limit(_PAGES))
+            found = self._rows(_PAGE, first, last, int(logged), _PAGES)
             if not found:
                 return
             yield from map(from_row, found)
@@ -154,33 +146,35 @@ class Store:
 
     def number_of(self, block_hash: bytes) -> int | None:
         """Number of the block with a hash."""
-        found: int | None = self._scalar(select(blocks.c.number).where(blocks.c.hash == block_hash))
+        found: int | None = self._scalar("SELECT number FROM blocks WHERE hash = ?", block_hash)
         return found
 
     def place_of(self, transaction_hash: bytes) -> tuple[int, int] | None:
         """Block number and index of an included transaction."""
-        places = select(transactions.c.number, transactions.c.position)
-        found = self._rows(places.where(transactions.c.hash == transaction_hash))
+        found = self._rows("SELECT number, position FROM transactions WHERE hash = ?", transaction_hash)
         return (found[0]["number"], found[0]["position"]) if found else None
 
     # -- inside
 
     def _node(self, key: bytes) -> bytes | None:
-        found: bytes | None = self._scalar(select(nodes.c.value).where(nodes.c.key == key))
+        found: bytes | None = self._scalar("SELECT value FROM nodes WHERE key = ?", key)
         return found
 
-    def _scalar(self, wanted: Select[Any]) -> Any:
-        with self._using(), self._engine.connect() as connection:
-            return connection.execute(wanted).scalar_one_or_none()
+    def _scalar(self, statement: str, *values: Any) -> Any:
+        found = self._rows(statement, *values)
+        return found[0][0] if found else None
 
-    def _rows(self, wanted: Select[Any]) -> Sequence[RowMapping]:
-        with self._using(), self._engine.connect() as connection:
-            return connection.execute(wanted).mappings().all()
+    def _rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        with self._using():
+            return self._connection.execute(statement, values).fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._using(), self._engine.begin() as connection:
-            yield connection
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction of the database."""
+        with self._using():
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:  # which commits, or rolls back
+                yield self._connection
 
     @contextmanager
     def _using(self) -> Iterator[None]:
@@ -190,14 +184,8 @@ class Store:
             yield
 
 
-def _insert_nodes(connection: Connection, fresh: Mapping[bytes, bytes]) -> None:
-    if fresh:
-        rows = [{"key": key, "value": value} for key, value in fresh.items()]
-        connection.execute(insert(nodes).on_conflict_do_nothing(), rows)
-
-
-def _engine(folder: Path | None) -> Engine:
-    """An engine with one connection for all threads: a temporary database is its connection's alone."""
+def _connect(folder: Path | None) -> sqlite3.Connection:
+    """One connection for all threads: a temporary database is its connection's alone."""
     if folder is not None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -205,32 +193,26 @@ def _engine(folder: Path | None) -> Engine:
             raise _unusable(folder, f"cannot be made: {error.strerror}", "name another folder") from None
     # SQLite's name for a file of its own, which is gone with the connection.
     path = "" if folder is None else str(folder / FILE_NAME)
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(path, timeout=0, check_same_thread=False),
-        poolclass=StaticPool,
-    )
-    event.listen(engine, "connect", _set_up)
-    return engine
+    connection = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
-def _set_up(connection: sqlite3.Connection, _: object) -> None:
-    # A kill loses nothing. A power cut may cost the last blocks, and never the chain.
-    for pragma in (
-        "locking_mode = EXCLUSIVE",
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+# A kill loses nothing. A power cut may cost the last blocks, and never the chain.
+_PRAGMAS: Final = (
+    "locking_mode = EXCLUSIVE",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+)
 
 
 @contextmanager
 def _telling(folder: Path | None) -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        text = str(error.orig)
+    except sqlite3.Error as error:
+        text = str(error)
         if "locked" in text:
             raise _unusable(folder, "is in use", "another node runs on it; stop that one first") from None
         if "not a database" in text or "malformed" in text:

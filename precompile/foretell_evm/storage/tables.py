@@ -6,46 +6,35 @@ are gone stay there.
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
-
 FORMAT: Final = 1
 """Kept in the file as ``user_version``; a file of another format is refused."""
 
-metadata: Final = MetaData()
+TABLES: Final = """
+CREATE TABLE nodes (
+    key BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
 
-nodes: Final = Table(
-    "nodes",
-    metadata,
-    Column("key", LargeBinary, primary_key=True),
-    Column("value", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
-)
+CREATE TABLE blocks (
+    number INTEGER NOT NULL PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    block BLOB NOT NULL,      -- RLP
+    forged TEXT,              -- JSON list: indices of transactions that nobody signed
+    receipts BLOB NOT NULL,   -- RLP list of encoded receipts
+    logs INTEGER NOT NULL,    -- how many
+    sidecar TEXT NOT NULL,    -- JSON
+    state_root BLOB NOT NULL
+);
 
-blocks: Final = Table(
-    "blocks",
-    metadata,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("hash", LargeBinary, nullable=False, unique=True),
-    Column("block", LargeBinary, nullable=False),  # RLP
-    Column("forged", Text),  # JSON list: indices of transactions that nobody signed
-    Column("receipts", LargeBinary, nullable=False),  # RLP list of encoded receipts
-    Column("logs", Integer, nullable=False),  # how many
-    Column("sidecar", Text, nullable=False),  # JSON
-    Column("state_root", LargeBinary, nullable=False),
-)
+CREATE TABLE transactions (
+    hash BLOB NOT NULL PRIMARY KEY,
+    number INTEGER NOT NULL REFERENCES blocks (number) ON DELETE CASCADE,
+    position INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ix_transactions_number ON transactions (number);
 
-transactions: Final = Table(
-    "transactions",
-    metadata,
-    Column("hash", LargeBinary, primary_key=True),
-    Column("number", ForeignKey("blocks.number", ondelete="CASCADE"), nullable=False, index=True),
-    Column("position", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-facts: Final = Table(
-    "facts",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-)
+CREATE TABLE facts (
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);
+"""

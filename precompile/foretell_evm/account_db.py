@@ -1,0 +1,170 @@
+"""Accounts and storage of a state: py-evm's, with reads shared between states and tries changed at once.
+
+A node makes a fresh state for each call, each read and each pre-execution, and py-evm's reads the trie anew
+for each. What a trie holds under a key never changes for one root, so it is read once for all states here.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import rlp
+from eth.abc import AccountStorageDatabaseAPI, AtomicDatabaseAPI
+from eth.db.account import AccountDB
+from eth.db.backends.base import BaseDB
+from eth.db.journal import JournalDB
+from eth.db.storage import AccountStorageDB, StorageLookup
+from eth.rlp.accounts import Account
+from eth_hash.auto import keccak
+from eth_typing import Address, Hash32
+from lru import LRU
+from trie import HexaryTrie
+
+from foretell_evm.storage import tries
+
+_KEPT: Final = 16_384
+
+_accounts: "LRU[tuple[bytes, bytes], bytes]" = LRU(_KEPT)
+"""Encoded accounts by root of the state and address."""
+
+_slots: "LRU[tuple[bytes, bytes], bytes]" = LRU(_KEPT)
+"""Encoded values by root of the storage and slot."""
+
+
+class SharedAccount(Account):
+    """An account that several states hold: nobody changes it, so a copy shares its fields."""
+
+    def copy(self, *_: Any, **changes: Any) -> "SharedAccount":
+        """The account with other fields."""
+        return SharedAccount(
+            changes.get("nonce", self.nonce),
+            changes.get("balance", self.balance),
+            changes.get("storage_root", self.storage_root),
+            changes.get("code_hash", self.code_hash),
+        )
+
+
+_NO_ACCOUNT: Final = SharedAccount()
+
+
+@lru_cache(_KEPT)
+def _decoded(encoded: bytes) -> SharedAccount:
+    account: SharedAccount = rlp.decode(encoded, sedes=SharedAccount)
+    return account
+
+
+def _encoded(account: Account) -> bytes:
+    numbers = (account.nonce, account.balance)
+    words = [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in numbers]
+    return tries.encode([*words, account.storage_root, account.code_hash])
+
+
+def _apply(trie: HexaryTrie, changes: Mapping[bytes, bytes]) -> None:
+    """Change a trie of py-evm's, whose keys are hashes."""
+    hashed = {keccak(key): value for key, value in changes.items()}
+    root, nodes = tries.update(trie.db.__getitem__, trie.root_hash, hashed)
+    for key, node in nodes.items():
+        trie.db[key] = node
+    trie.root_hash = root
+
+
+class _AccountReads(BaseDB):
+    """Encoded accounts of the trie's present root; ``b""`` where there is none."""
+
+    def __init__(self, trie: HexaryTrie, missing: Callable[[bytes], bytes]) -> None:
+        self._trie = trie
+        self._missing = missing
+
+    def __getitem__(self, address: bytes) -> bytes:
+        key = (self._trie.root_hash, address)
+        value = _accounts.get(key)
+        if value is None:
+            try:
+                value = tries.get(self._trie.db.__getitem__, key[0], keccak(address))
+            except KeyError:
+                return self._missing(address)
+            _accounts[key] = value
+        return value
+
+    def __setitem__(self, address: bytes, value: bytes) -> None:
+        raise NotImplementedError("accounts are changed in the journal")
+
+    def __delitem__(self, address: bytes) -> None:
+        raise NotImplementedError("accounts are deleted in the journal")
+
+    def reset_cache(self) -> None:
+        """Nothing: what is kept is kept by root."""
+
+
+class _StorageReads(StorageLookup):
+    """Encoded values of the storage's present root; ``b""`` where there is none."""
+
+    def __getitem__(self, slot: bytes) -> bytes:
+        trie = self._write_trie
+        key = (self._starting_root_hash if trie is None else trie.root_hash, slot)
+        value = _slots.get(key)
+        if value is None:
+            read = (self._db if trie is None else trie.db).__getitem__
+            try:
+                value = tries.get(read, key[0], self._decode_key(slot))
+            except KeyError:
+                return bytes(super().__getitem__(slot))  # which says what is missing
+            _slots[key] = value
+        return value
+
+    def apply(self, changes: Mapping[bytes, bytes]) -> None:
+        """Change several values; ``b""`` deletes."""
+        _apply(self._get_write_trie(), {slot.rjust(32, b"\0"): value for slot, value in changes.items()})
+
+
+class SharedStorageDB(AccountStorageDB):
+    """The storage of one account."""
+
+    def __init__(self, db: AtomicDatabaseAPI, storage_root: Hash32, address: Address) -> None:
+        super().__init__(db, storage_root, address)
+        self._storage_lookup: _StorageReads = _StorageReads(db, storage_root, address)
+        self._storage_cache._db = self._storage_lookup
+
+    def make_storage_root(self) -> None:
+        """Bring the storage's trie up to date."""
+        self.lock_changes()
+        diff = self._locked_changes.diff()
+        changes = dict(diff.pending_items()) | dict.fromkeys(diff.deleted_keys(), b"")
+        if changes:
+            self._storage_lookup.apply(changes)
+            self._storage_cache.reset_cache()
+        self._locked_changes.reset()
+
+
+class SharedAccountDB(AccountDB):
+    """The accounts of one state."""
+
+    def __init__(self, db: AtomicDatabaseAPI, state_root: Hash32) -> None:
+        super().__init__(db, state_root)
+        trie: HexaryTrie = self._trie._db
+        self._trie_cache: Any = _AccountReads(trie, self._trie.__getitem__)
+        self._journaltrie = JournalDB(self._trie_cache)
+
+    def _get_address_store(self, address: Address) -> AccountStorageDatabaseAPI:
+        store = self._account_stores.get(address)
+        if store is None:
+            store = SharedStorageDB(self._raw_store_db, self._get_storage_root(address), address)
+            self._account_stores[address] = store
+        return store
+
+    def _get_account(self, address: Address, from_journal: bool = True) -> SharedAccount:
+        if from_journal and address in self._account_cache:
+            return self._account_cache[address]
+        encoded = self._get_encoded_account(address, from_journal)
+        account = _decoded(encoded) if encoded else _NO_ACCOUNT
+        if from_journal:
+            self._account_cache[address] = account
+        return account
+
+    def _set_account(self, address: Address, account: Account) -> None:
+        self._account_cache[address] = account
+        self._journaltrie[address] = _encoded(account)
+
+    def _apply_account_diff_without_proof(self, diff: Any, trie: Any) -> None:
+        changes = dict(diff.pending_items()) | dict.fromkeys(diff.deleted_keys(), b"")
+        _apply(trie._db, changes)
