@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -
 WITH_PATH = PATH="$(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-unit test-integration test-ape check format bench clean clean-all
+.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients fuzz check format bench clean clean-all
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,13 @@ test-integration: setup-dev ## integration and end-to-end tests alone
 
 test-ape: setup-dev ## the example's own suite, run by `ape test` on the fork
 	@$(WITH_PATH) scripts/test ape
+
+clients: setup-dev ## forge, cast, viem, ethers and Hardhat against the development node
+	@npm ci --prefix tests/clients/hardhat --loglevel=error
+	@$(WITH_PATH) pytest tests/clients
+
+fuzz: setup-dev ## hostile JSON-RPC requests, many more than `make test` sends
+	@$(WITH_PATH) HYPOTHESIS_PROFILE=nightly pytest tests/integration/test_rpc_fuzz.py
 
 check: setup-dev ## format, lint, types, architecture, Vyper rules, generated files
 	@$(WITH_PATH) scripts/check

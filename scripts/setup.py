@@ -276,7 +276,7 @@ def install_python(stage: str) -> None:
 
 def install_node(stage: str) -> None:
     """Bring ``node_modules`` to ``stage``: solc, and for tests anvil."""
-    what, omit = ("solc", ["--omit=optional"]) if stage == "demo" else ("solc and anvil", [])
+    what, omit = ("solc", ["--omit=optional"]) if stage == "demo" else ("solc, Foundry, viem and ethers", [])
     with Progress(f"{what} from npm"):
         for _ in lines_of(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", *omit]):
             pass

@@ -11,7 +11,7 @@ from eth_utils import ValidationError, to_checksum_address
 from foretell_evm.builder import BuiltBlock
 from foretell_evm.core import ChainCore
 from foretell_evm.errors import InferenceUnavailable, TransactionRejected
-from foretell_evm.execution import Invalid, Needs, Ready
+from foretell_evm.execution import Invalid, Needs
 from foretell_evm.history import Inclusion
 from foretell_evm.mempool import Entry, Eviction, Stage
 from foretell_evm.vm import ForetellVM
@@ -153,7 +153,7 @@ class Admission:
             if isinstance(outcome, Invalid) and not self._is_later(entry):
                 self._evict(entry, Eviction(Reason.INVALID, outcome.message))
                 return
-            answers = tuple(each.answer for each in outcome.used) if isinstance(outcome, Ready) else ()
+            answers = () if isinstance(outcome, Invalid) else tuple(each.answer for each in outcome.used)
             bundles, most = sum(len(each.bundles) for each in answers), core.config.limits.bundles_per_block
             if bundles > most:
                 self._evict(entry, Eviction(Reason.BLOCK_LIMIT, f"{bundles} bundles, of at most {most}"))

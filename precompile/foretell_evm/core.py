@@ -87,6 +87,8 @@ class ChainCore:
         self.closed = threading.Event()
         self.clock = Clock()
         self.departures = Departures()
+        self._next_header: tuple[bytes, int, BlockHeaderAPI] | None = None
+        """A parent's hash, a time, and the header that follows: it is asked for several times a block."""
         self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
         judge = HeadJudge(self.checker, lambda: self.head, self.state)
@@ -126,8 +128,11 @@ class ChainCore:
         """The header that the next block would start from now."""
         with self.lock:
             head = self.head.header
-            header = next_header(head, self.clock.next_time(head), self.config.coinbase)
-            return self.departures.apply(header)
+            timestamp = self.clock.next_time(head)
+            if self._next_header is None or self._next_header[:2] != (head.hash, timestamp):
+                header = next_header(head, timestamp, self.config.coinbase)
+                self._next_header = head.hash, timestamp, header
+            return self.departures.apply(self._next_header[2])
 
     def state(self, record: BlockRecord | None = None) -> StateAPI:
         """A throw-away state after a block; after the head where none is given."""

@@ -22,7 +22,7 @@ from foretell_evm.errors import RpcError
 from foretell_evm.failures import describe
 from foretell_evm.overrides import NO_OVERRIDES, Overrides
 from foretell_evm.reachability import may_infer
-from foretell_evm.resolution import InferenceNeeded, Resolution, Source, resolving
+from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Resolution, Source, resolving
 from foretell_evm.vm import ForetellVM, as_foretell_vm, with_fields
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import EXPLANATIONS, reason_of
@@ -33,6 +33,13 @@ AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
 GAS_STIPEND: Final = 2_300
 _ERROR: Final = keccak(text="Error(string)")[:4]
 _PANIC: Final = keccak(text="Panic(uint256)")[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The transaction may be in the block, be its end a success or a revert; it used these answers."""
+
+    used: tuple[CheckedAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +99,27 @@ class Executor:
 
     def pre_execute(
         self, header: BlockHeaderAPI, after: BlockRecord, transaction: SignedTransactionAPI, source: Source
-    ) -> Needs | Invalid | None:
-        """What keeps the transaction out of the block of ``header``, after those of its sender before it.
+    ) -> Ready | Needs | Invalid:
+        """What the transaction would do in the block of ``header``, after those of its sender before it.
 
-        ``None``: nothing, be its end a success or a revert. One that can ask for nothing is not run for it.
+        One that can ask for nothing is not run for it.
         """
         vm = self.vm_at(header, after.state_root)
         state: Any = vm.state
+        resolution = Resolution(source)
         try:
             vm.validate_transaction_against_header(header, transaction)
             state.set_nonce(transaction.sender, transaction.nonce)
             state.validate_transaction(transaction)
             if may_infer(state, transaction):
                 vm.begin_block()
-                with resolving(Resolution(source)):
+                with resolving(resolution):
                     state.apply_transaction(transaction)
         except InferenceNeeded as needed:
             return Needs(needed.job)
         except ValidationError as error:
             return Invalid(str(error))
-        return None
+        return Ready(tuple(resolution.used))
 
     def call(self, header: BlockHeaderAPI, after: BlockRecord, call: Call, source: Source) -> ComputationAPI:
         """Run a message without paying for gas, on the state of :meth:`vm_for`.

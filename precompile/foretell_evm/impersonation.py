@@ -22,7 +22,8 @@ class ImpersonatedTransaction(PragueTypedTransaction):
     def forge(cls, sender: Address, unsigned: Any) -> "ImpersonatedTransaction":
         """An unsigned typed transaction as if ``sender`` had sent it."""
         payload = rlp.encode([*rlp.decode(rlp.encode(unsigned)), b"", sender.lstrip(b"\0"), b"\1"])
-        return cls(PragueTypedTransaction.decode(bytes([unsigned._type_id]) + payload))
+        forged: Any = PragueTypedTransaction.decode(bytes([unsigned._type_id]) + payload)
+        return cls(forged)
 
     def get_sender(self) -> Address:
         """Whom the node pretends to be."""

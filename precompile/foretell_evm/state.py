@@ -33,6 +33,9 @@ class ForetellState(PragueState):
         super().__init__(*args, **kwargs)
         self._written_slots: set[int] = set()
 
+    def set_system_contracts(self) -> None:
+        """Nothing: py-evm would read two accounts for each new state, and write the code that they have."""
+
     def set_storage(self, address: Address, slot: int, value: int) -> None:
         self._written_slots.add(slot)
         super().set_storage(address, slot, value)

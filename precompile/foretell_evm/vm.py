@@ -28,7 +28,7 @@ from foretell_evm.storage import tries
 
 def with_fields(header: BlockHeaderAPI, **changes: Any) -> BlockHeaderAPI:
     """A header with other fields: its ``copy`` copies each field deeply, though none can change."""
-    fields: dict[str, Any] = header.as_dict()
+    fields: dict[Any, Any] = header.as_dict()
     return type(header)(**(fields | changes))
 
 

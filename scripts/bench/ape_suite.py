@@ -108,9 +108,8 @@ def main(rounds: int, copies: int) -> None:
         project = make_project(Path(folder), copies)
         for provider in PROVIDERS:
             suite(project, provider, "start")  # which fills Python's own caches
-        print(
-            f"medians of {rounds} runs, seconds\n{'folder':8}{'tests':>6}  {'provider':10}{'wall':>8}{'CPU':>8}"
-        )
+        print(f"medians of {rounds} runs, seconds")
+        print(f"{'folder':8}{'tests':>6}  {'provider':10}{'wall':>8}{'CPU':>8}")
         compare(project, "start", rounds)
         ratio = compare(project, "tests", rounds)
     if ratio > MAX_RATIO:

@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,6 +28,25 @@ def make_app(chain: ForetellChain, callers: Callers = Callers()) -> Starlette:  
     """The ASGI application of a chain."""
     dispatcher, announcer, load = Dispatcher(chain), Announcer(chain), Load()
 
+    async def converse(socket: WebSocket) -> None:
+        if callers.refusal(socket.headers) is not None:
+            await socket.close(1008)
+            return
+        await socket.accept()
+        connection = Connection(chain, dispatcher, socket, load)
+        announcer.listen(connection.news)
+        try:
+            await connection.serve()
+        finally:
+            announcer.forget(connection.news)
+
+    routes = [http_door(dispatcher.respond_encoded, callers, load), WebSocketRoute("/", converse)]
+    return Starlette(routes=routes, middleware=[_pages(callers)])
+
+
+def http_door(respond: Callable[[Any], bytes | None], callers: Callers, load: Load) -> Route:
+    """POST of one request or a batch; ``respond`` is called in a thread, for it may block."""
+
     async def answer(request: Request) -> Response:
         refusal = callers.refusal(request.headers)
         if refusal is not None:
@@ -46,31 +66,21 @@ def make_app(chain: ForetellChain, callers: Callers = Callers()) -> Starlette:  
                 return _json(PARSE_FAILED, 400)
             except ClientDisconnect:
                 return Response(status_code=400)
-            # Methods block: on a lock, or on an inference.
-            response = await load.run(parsed, dispatcher.respond_encoded)
+            response = await load.run(parsed, respond)
         return Response(status_code=204) if response is None else _encoded(response, 200)
 
-    async def converse(socket: WebSocket) -> None:
-        if callers.refusal(socket.headers) is not None:
-            await socket.close(1008)
-            return
-        await socket.accept()
-        connection = Connection(chain, dispatcher, socket, load)
-        announcer.listen(connection.news)
-        try:
-            await connection.serve()
-        finally:
-            announcer.forget(connection.news)
+    return Route("/", answer, methods=["POST"])
 
-    pages = Middleware(
+
+def _pages(callers: Callers) -> Middleware:
+    """Tells browsers which pages may read the answers."""
+    return Middleware(
         CORSMiddleware,
         allow_origins=sorted(callers.origins),
         allow_origin_regex=None if ANY in callers.origins else LOCAL_PAGES,
         allow_methods=["POST"],
         allow_headers=["content-type"],
     )
-    routes = [Route("/", answer, methods=["POST"]), WebSocketRoute("/", converse)]
-    return Starlette(routes=routes, middleware=[pages])
 
 
 def _json(value: object, status: int) -> Response:
@@ -111,8 +121,13 @@ def serve(
     callers: Callers = Callers(),  # noqa: B008 - it is frozen
 ) -> None:
     """Answer requests until interrupted, or until ``stop`` is set."""
+    run(make_app(chain, callers), listener, stop)
+
+
+def run(app: Starlette, listener: socket.socket, stop: threading.Event | None = None) -> None:
+    """Serve an application as :func:`serve` does."""
     config = uvicorn.Config(
-        make_app(chain, callers),
+        app,
         log_level="warning",
         access_log=False,
         lifespan="off",
