@@ -1,24 +1,15 @@
-"""What the pool knows, as it is worth in one state; and what evidence is worth at the head, for the pool."""
+"""What the pool knows, as it is worth in one state."""
 
-import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from eth.abc import StateAPI
-from eth_typing import ChecksumAddress
 
-from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import EvidenceError
-from foretell_evm.evidence import EvidenceChecker, differ
+from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.resolution import CheckedAnswer
-from foretell_evm.system_calls import SystemCallError, active_bond
-from foretell_spec.assurance import Assurance
-from foretell_spec.bundle import Bundle
-from foretell_spec.commitment import Commitment, Reveal
-from foretell_spec.divergence import SETTLING
-from foretell_spec.draw import draw, draw_seed
 from foretell_spec.operator import InferenceJob
-from foretell_spec.sidecar import Answer, Dissent
+from foretell_spec.sidecar import Dissent
 
 
 class PoolSource:
@@ -48,62 +39,3 @@ class PoolSource:
         except EvidenceError:
             return False
         return True
-
-
-class HeadJudge:
-    """Judges evidence and draws operators for the inference pool (``inference_pool.Judge``).
-
-    The salt of its draws is chosen at random for each run of the node and told to nobody.
-    """
-
-    def __init__(
-        self,
-        checker: EvidenceChecker,
-        head: Callable[[], BlockRecord],
-        state: Callable[[BlockRecord], StateAPI],
-    ) -> None:
-        self._checker, self._head, self._state_after = checker, head, state
-        self._salt = secrets.token_bytes(32)
-        self._bonds: tuple[bytes, dict[ChecksumAddress, int]] = (b"", {})
-
-    def _state(self) -> StateAPI:
-        return self._state_after(self._head())
-
-    def draw(self, request_id: bytes, operators: Iterable[ChecksumAddress]) -> Sequence[ChecksumAddress]:
-        """Bonds count as they are after the block whose hash is in the seed: who bonds cannot foresee it."""
-        head = self._head()
-        seed = draw_seed(head.block.hash, self._salt)
-        return draw(seed, request_id, self._bonds_after(head, operators))
-
-    def _bonds_after(
-        self, head: BlockRecord, operators: Iterable[ChecksumAddress]
-    ) -> dict[ChecksumAddress, int]:
-        read_at, known = self._bonds
-        bonds = dict(known) if read_at == head.state_root else {}
-        state = self._state_after(head)
-        for operator in operators:
-            if operator not in bonds:
-                try:
-                    bonds[operator] = active_bond(state, operator)
-                except SystemCallError:
-                    bonds[operator] = 0
-        self._bonds = (head.state_root, bonds)
-        return {operator: bonds[operator] for operator in operators}
-
-    def check(self, bundle: Bundle) -> Assurance:
-        return self._checker.check(bundle, self._state())
-
-    def check_answer(self, answer: Answer) -> Assurance:
-        return self._checker.check_answer(answer, self._state())
-
-    def check_commitment(self, commitment: Commitment) -> None:
-        self._checker.check_commitment(commitment, self._state())
-
-    def check_reveal(self, reveal: Reveal) -> Assurance:
-        return self._checker.check_reveal(reveal, self._state())
-
-    def differ(self, first: Bundle, second: Bundle) -> bool:
-        return differ(self._checker.manifest(first.model_id, self._state()), first.outputs, second.outputs)
-
-    def settling(self, model_id: bytes) -> Assurance | None:
-        return SETTLING.get(self._checker.manifest(model_id, self._state()).determinism)

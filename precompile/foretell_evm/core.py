@@ -6,7 +6,7 @@ import time
 from eth.abc import BlockHeaderAPI, StateAPI
 from eth_typing import Address
 
-from foretell_evm.answers import HeadJudge, PoolSource
+from foretell_evm.answers import PoolSource
 from foretell_evm.blocks import BlockRecord, Departures, next_header
 from foretell_evm.config import ChainConfig
 from foretell_evm.errors import RpcError
@@ -16,6 +16,7 @@ from foretell_evm.genesis import create_chain
 from foretell_evm.history import History
 from foretell_evm.impersonation import Impersonation
 from foretell_evm.inference_pool import InferencePool
+from foretell_evm.judge import HeadJudge
 from foretell_evm.mempool import Mempool
 from foretell_evm.resolution import Source
 from foretell_evm.storage.store import Store

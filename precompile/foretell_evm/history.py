@@ -83,9 +83,9 @@ class History:
     def inclusion(self, transaction_hash: bytes) -> Inclusion | None:
         """Where a transaction is, if it is in a block."""
         place = self._store.place_of(transaction_hash)
-        return (
-            None if place is None or self._is_ahead(place[0]) else Inclusion(self.block(place[0]), place[1])
-        )
+        if place is None or self._is_ahead(place[0]):
+            return None
+        return Inclusion(self.block(place[0]), place[1])
 
     def _is_ahead(self, number: int) -> bool:
         """Whether a block is stored and not the head yet: whoever reads without the lock may come between."""

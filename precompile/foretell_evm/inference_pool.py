@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from eth_typing import ChecksumAddress
@@ -21,6 +21,7 @@ from foretell_evm.answer_book import AnswerBook
 from foretell_evm.collector import Collector, Drawn
 from foretell_evm.config import PoolLimits, Quorum
 from foretell_evm.errors import EvidenceError, InferenceUnavailable
+from foretell_evm.judge import HeadJudge
 from foretell_evm.lanes import Lane, LaneFull
 from foretell_evm.quorum import QuorumRound, agreement
 from foretell_spec.assurance import Assurance
@@ -40,38 +41,6 @@ _REVEALS_AT_ONCE: Final = 2
 _Result = TypeVar("_Result")
 
 
-class Judge(Protocol):
-    """What evidence and bonds are worth at the head."""
-
-    def draw(self, request_id: bytes, operators: Iterable[ChecksumAddress]) -> Sequence[ChecksumAddress]:
-        """Operators with an active bond, in the order in which they are asked."""
-        ...
-
-    def check(self, bundle: Bundle) -> Assurance:
-        """What a bundle is worth; raises ``EvidenceError``."""
-        ...
-
-    def check_answer(self, answer: Answer) -> Assurance:
-        """What an answer is worth; raises ``EvidenceError``."""
-        ...
-
-    def check_commitment(self, commitment: Commitment) -> None:
-        """Raises ``EvidenceError`` where its operator did not sign it."""
-        ...
-
-    def check_reveal(self, reveal: Reveal) -> Assurance:
-        """What the revealed bundle is worth; raises ``EvidenceError`` where anything is wrong."""
-        ...
-
-    def differ(self, first: Bundle, second: Bundle) -> bool:
-        """Whether two outputs are different by the rule of the model's class."""
-        ...
-
-    def settling(self, model_id: bytes) -> Assurance | None:
-        """What counts for a request about which operators differ; ``None`` where they cannot."""
-        ...
-
-
 class Question:
     """What somebody waits for. Its end is told once, or never after :meth:`withdraw`."""
 
@@ -83,6 +52,11 @@ class Question:
     def withdraw(self) -> None:
         """Wait no more. What was answered or withdrawn already stays so."""
         self._pool.withdraw(self)
+
+    def stop_clock(self) -> None:
+        """Let it not expire."""
+        if self.expiry is not None:
+            self.expiry.cancel()
 
 
 @dataclass(eq=False, slots=True)
@@ -111,7 +85,7 @@ class InferencePool:
         quorum: how many operators are asked for an ``AGREED`` answer, and how many must agree.
     """
 
-    def __init__(self, judge: Judge, limits: PoolLimits, quorum: Quorum) -> None:
+    def __init__(self, judge: HeadJudge, limits: PoolLimits, quorum: Quorum) -> None:
         self._judge, self._limits, self._quorum = judge, limits, quorum
         self._lock = threading.Lock()
         self._operators: dict[ChecksumAddress, Drawn] = {}
@@ -232,7 +206,8 @@ class InferencePool:
             self._release(question)
             if not run.waiting:
                 del self._runs[run.key]
-        self._loop.call_soon_threadsafe(self._end, question)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end, question)
         return True
 
     def _release(self, question: Question) -> None:
@@ -254,8 +229,7 @@ class InferencePool:
             run.task = self._loop.create_task(self._serve(run))
 
     def _end(self, question: Question) -> None:
-        if question.expiry is not None:
-            question.expiry.cancel()
+        question.stop_clock()
         run = question.run
         if not run.waiting and run.task is not None:
             run.task.cancel()
@@ -280,7 +254,7 @@ class InferencePool:
             if self._runs.get(run.key) is run:
                 del self._runs[run.key]
         for question in told:
-            self._end(question)
+            question.stop_clock()
             self._tell(question, failure)
 
     def _tell(self, question: Question, failure: InferenceUnavailable | None) -> None:

@@ -97,7 +97,9 @@ def set_up(chain: ForetellChain) -> bytes:
 def made() -> Iterator[tuple[ForetellChain, bytes]]:
     """A chain with automining off."""
     config = ChainConfig(accounts=100 + _READY_SENDERS, mining=Mining.AUTO)
-    with ForetellChain.create(replace(config, limits=replace(config.limits, rounds=100))) as chain:
+    with ForetellChain.create(
+        replace(config, limits=replace(config.limits, rounds=100, calls_per_operator=128))
+    ) as chain:
         yield chain, set_up(chain)
 
 

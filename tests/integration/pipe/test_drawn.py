@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from foretell_evm.answers import HeadJudge
 from foretell_evm.config import ChainConfig
 from foretell_evm.evidence import EvidenceChecker
+from foretell_evm.judge import HeadJudge
 from foretell_spec.tensor import WAD
 from tests.kit.fork import ETHER, GENESIS_TIME, Fork
 
