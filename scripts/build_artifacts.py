@@ -21,6 +21,8 @@ SOURCES = (
     "OperatorRegistry.vy",
     "Settlement.vy",
     "verifiers/CircuitVerifier.vy",
+    "opengradient/InferenceHub.vy",
+    "opengradient/TaskScheduler.vy",
     "examples/Ask.vy",
     "examples/DynamicFeePool.vy",
     "examples/IndexFeed.vy",

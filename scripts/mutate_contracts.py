@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 TESTS = ROOT / "tests" / "unit" / "contracts"
-FOLDERS = (".", "lib", "verifiers", "examples")
+FOLDERS = (".", "lib", "verifiers", "opengradient", "examples")
 TIMEOUT_SECONDS = 300
 
 _ASSERT = re.compile(r"^(\s+)assert (.+?)(, \".*\")?$")

@@ -9,6 +9,8 @@ from ape.utils import ManagerAccessMixin
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from foretell_evm.opengradient.settings import OpenGradientSettings
+
 MODELS_FOLDER: Final = "models"
 
 
@@ -37,6 +39,11 @@ class ForetellConfig(PluginConfig):
 
     answer_seconds: float = 120.0
     """How long a transaction or a call may wait for its inferences, proofs among them."""
+
+    opengradient: OpenGradientSettings | None = None
+    """OpenGradient's interface at 0xF4, 0xF5 and 0x900 (docs/guides/opengradient.md); ``{}`` serves it with
+    defaults. Paths are relative to the project.
+    """
 
     model_config = SettingsConfigDict(extra="forbid", env_prefix="APE_FORETELL_")
 

@@ -29,7 +29,7 @@ def start_devnet(settings: ForetellConfig, test: ApeTestConfig, project: Path) -
         ConfigError: they describe none.
         ProviderError: a model cannot be served.
     """
-    config, folders = chain_config(settings, test), settings.model_folders(project)
+    config, folders = chain_config(settings, test, project), settings.model_folders(project)
     try:
         return development_chain(
             folders, operators=settings.operators, bond=settings.operator_bond, config=config
@@ -38,8 +38,8 @@ def start_devnet(settings: ForetellConfig, test: ApeTestConfig, project: Path) -
         raise ProviderError(f"foretell: {error}") from error
 
 
-def chain_config(settings: ForetellConfig, test: ApeTestConfig) -> ChainConfig:
-    """The chain alone, funded for Ape's test accounts.
+def chain_config(settings: ForetellConfig, test: ApeTestConfig, project: Path) -> ChainConfig:
+    """The chain alone, funded for Ape's test accounts; paths are relative to ``project``.
 
     Raises:
         ConfigError: there is no such chain.
@@ -59,6 +59,7 @@ def chain_config(settings: ForetellConfig, test: ApeTestConfig) -> ChainConfig:
             gas_limit=settings.gas_limit,
             call_waits=settings.answer_seconds,
             limits=PoolLimits(deadline=settings.answer_seconds),
+            opengradient=None if settings.opengradient is None else settings.opengradient.config(project),
         )
     except EvmError as error:
         raise ConfigError(f"foretell: {error}") from error

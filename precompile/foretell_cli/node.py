@@ -90,7 +90,20 @@ def _operators(chain: "ForetellChain", models: tuple[Path, ...], count: int, qui
     if not count:
         yield
         return
-    with closing(_join(chain, models, count, quiet)):
+    with closing(_join(chain, models, count, quiet)) as devnet, _workflows(devnet):
+        yield
+
+
+@contextmanager
+def _workflows(devnet: "Devnet") -> Iterator[None]:
+    """Somebody who runs the scheduled workflows of a chain that serves OpenGradient's interface."""
+    if devnet.chain.config.opengradient is None:
+        yield
+        return
+    from foretell_cli.workflows import WorkflowExecutor
+
+    with closing(WorkflowExecutor(devnet)) as executor:
+        executor.start()
         yield
 
 

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from foretell_evm.accounts import DERIVATION_PATH
 from foretell_evm.chain import ForetellChain
 from foretell_evm.config import DEV_MNEMONIC, ETHER, GWEI, MIN_GAS_LIMIT, ChainConfig, Mining
+from foretell_evm.opengradient import addresses
+from foretell_evm.opengradient.config import OpenGradientConfig
+from foretell_evm.opengradient.settings import read_settings
 from foretell_evm.rpc.callers import Callers
 from foretell_evm.rpc.http import bind, serve
 from foretell_spec.addresses import (
@@ -23,6 +26,9 @@ from foretell_spec.addresses import (
 )
 
 DEFAULT_PORT = 8545
+DEFAULTS: Final = ""
+"""Value of ``--opengradient`` without a file."""
+
 Company = Callable[[ForetellChain], AbstractContextManager[None]]
 """What a chain has around it while it is served; whoever composes the command brings operators here."""
 
@@ -113,7 +119,9 @@ def _banner(chain: ForetellChain, url: str) -> str:
         "Settlement": SETTLEMENT,
         "CircuitVerifier": CIRCUIT_VERIFIER,
     }
-    lines += [f"  {name:<21} {address}" for name, address in contracts.items()]
+    if config.opengradient is not None:
+        contracts |= {"OpenGradient hub": addresses.HUB, "OpenGradient scheduler": addresses.SCHEDULER}
+    lines += [f"  {name:<22} {address}" for name, address in contracts.items()]
     operators = ", ".join(chain.pool.operators) or "none attached: a transaction that asks a model is refused"
     lines += [
         "",
@@ -167,6 +175,10 @@ def _describe_mining(config: ChainConfig) -> str:
     help="Of block 0, in wei.",
 )  # fmt: skip
 @click.option("--timestamp", type=click.IntRange(0, 2**63), help="Time of block 0.  [default: now]")
+@click.option(
+    "--opengradient", is_flag=False, flag_value=DEFAULTS, metavar="[FILE]",
+    help="Serve OpenGradient's interface, as a TOML file says (docs/guides/opengradient.md).",
+)  # fmt: skip
 def node(**options: Any) -> None:
     """Run a development chain with the inference precompile."""
     doors = take_doors(options)
@@ -182,12 +194,18 @@ def take_doors(options: dict[str, Any]) -> Doors:
 
 
 def chain_config(
-    *, block_time: float | None, no_mining: bool, balance: int, timestamp: int | None, **options: Any
+    *,
+    block_time: float | None,
+    no_mining: bool,
+    balance: int,
+    timestamp: int | None,
+    opengradient: str | None,
+    **options: Any,
 ) -> ChainConfig:
     """The chain that the options of ``node`` describe.
 
     Raises:
-        ConfigError: the mnemonic is none.
+        ConfigError: the mnemonic is none, or the file with OpenGradient's settings holds none.
         click.UsageError: options that contradict each other.
     """
     if no_mining and block_time is not None:
@@ -198,5 +216,12 @@ def chain_config(
         block_time=block_time or 12.0,
         balance=balance * ETHER,
         genesis_time=timestamp,
+        opengradient=_opengradient(opengradient),
         **options,
     )
+
+
+def _opengradient(file: str | None) -> OpenGradientConfig | None:
+    if file is None:
+        return None
+    return OpenGradientConfig() if file == DEFAULTS else read_settings(Path(file))

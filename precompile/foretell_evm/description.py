@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 from eth_typing import ChecksumAddress
 from eth_utils import is_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from foretell_evm.config import ChainConfig, PoolLimits, Quorum, SystemParameters
 from foretell_evm.errors import ConfigError
+from foretell_evm.opengradient.description import OpenGradientDescription
+from foretell_evm.strict import Strict, problem
 
 MAX_FUNDED = 2_000
 
@@ -24,28 +26,24 @@ _Wei = Annotated[int, Field(ge=0, lt=2**256)]
 _Seconds = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Funded(_Strict):
+class _Funded(Strict):
     address: _Address
     wei: _Wei
 
 
-class _System(_Strict):
+class _System(Strict):
     min_bond: _Wei
     unbonding_period: _Seconds
     dispute_bond: _Wei
     cancel_delay: _Seconds
 
 
-class _Quorum(_Strict):
+class _Quorum(Strict):
     executors: int
     agree: int
 
 
-class ChainDescription(_Strict):
+class ChainDescription(Strict):
     """A chain's rules and genesis. Amounts in wei, times in seconds."""
 
     chain_id: int
@@ -57,18 +55,14 @@ class ChainDescription(_Strict):
     system: _System
     bundles_per_block: Annotated[int, Field(ge=0, le=1024)]
     quorum: _Quorum
+    opengradient: OpenGradientDescription | None = None
 
     @classmethod
     def of(
         cls, config: ChainConfig, genesis_time: int, accounts: list[ChecksumAddress]
     ) -> "ChainDescription":
-        """The description of a chain whose development accounts are ``accounts``.
-
-        Raises:
-            ConfigError: the chain serves OpenGradient's ABI, whose settings a description does not hold.
-        """
-        if config.opengradient is not None:
-            raise ConfigError("a chain that serves OpenGradient's ABI cannot be described to other nodes yet")
+        """The description of a chain whose development accounts are ``accounts``."""
+        opengradient = config.opengradient
         funded = [*((address, config.balance) for address in accounts), *config.endowments]
         return cls(
             chain_id=config.chain_id,
@@ -80,6 +74,7 @@ class ChainDescription(_Strict):
             system=_System(**asdict(config.system)),
             bundles_per_block=config.limits.bundles_per_block,
             quorum=_Quorum(**asdict(config.quorum)),
+            opengradient=None if opengradient is None else OpenGradientDescription.of(opengradient),
         )
 
     @classmethod
@@ -92,9 +87,7 @@ class ChainDescription(_Strict):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"the node's description of its chain: {where}: {first['msg']}") from None
+            raise ConfigError(f"the node's description of its chain: {problem(error)}") from None
 
     def config(self) -> ChainConfig:
         """The configuration with which a node builds the same genesis.
@@ -113,4 +106,5 @@ class ChainDescription(_Strict):
             system=SystemParameters(**self.system.model_dump()),
             limits=PoolLimits(bundles_per_block=self.bundles_per_block),
             quorum=Quorum(**self.quorum.model_dump()),
+            opengradient=None if self.opengradient is None else self.opengradient.config(),
         )

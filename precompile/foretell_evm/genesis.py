@@ -4,8 +4,8 @@ The system contracts get there as on any other chain, by running their construct
 (runtime code with immutables, storage) becomes the allocation, so a genesis can be written down and compared.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -27,7 +27,9 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.config import ChainConfig, SystemParameters
 from foretell_evm.errors import ConfigError
 from foretell_evm.ethereum_contracts import ETHEREUM_CONTRACTS
-from foretell_evm.opengradient import inference as og_inference
+from foretell_evm.opengradient import addresses as opengradient
+from foretell_evm.opengradient.config import OpenGradientConfig
+from foretell_evm.opengradient.description import OpenGradientDescription
 from foretell_evm.vm import ForetellVM, chain_class
 from foretell_spec.addresses import (
     CIRCUIT_VERIFIER,
@@ -56,6 +58,8 @@ class GenesisAccount:
 
 
 Allocation = Mapping[ChecksumAddress, GenesisAccount]
+_Constructor = tuple[str, ChecksumAddress, list[str], list[Any]]
+"""Artifact, address, and types and values of the arguments."""
 
 
 class _RecordingState(PragueState):
@@ -70,7 +74,7 @@ class _RecordingState(PragueState):
         super().set_storage(address, slot, value)
 
 
-def _constructors(system: SystemParameters) -> list[tuple[str, ChecksumAddress, list[str], list[Any]]]:
+def _constructors(system: SystemParameters) -> list[_Constructor]:
     addresses = [MODEL_REGISTRY, OPERATOR_REGISTRY, CIRCUIT_VERIFIER, PRECOMPILE]
     return [
         ("ModelRegistry", MODEL_REGISTRY, [], []),
@@ -97,13 +101,17 @@ def system_contracts(system: SystemParameters, chain_id: int) -> Allocation:
     Raises:
         ConfigError: a constructor refuses its arguments.
     """
+    return _deployed(_constructors(system), chain_id)
+
+
+def _deployed(constructors: Sequence[_Constructor], chain_id: int) -> Allocation:
     context = ForetellVM.create_execution_context(
         _genesis_header(30_000_000, 0, 0), (), ChainContext(chain_id)
     )
     state = _RecordingState(AtomicDB(), context, _EMPTY_ROOT_HEADER.state_root)
     return {
         address: _construct(state, name, address, encode(types, values))
-        for name, address, types, values in _constructors(system)
+        for name, address, types, values in constructors
     }
 
 
@@ -134,16 +142,31 @@ def allocation(config: ChainConfig) -> Allocation:
         for account in dev_accounts(config.mnemonic, config.accounts)
     }
     endowed = {address: GenesisAccount(balance=wei) for address, wei in config.endowments}
-    served = [PRECOMPILE]
-    if config.opengradient is not None:
-        served.append(to_checksum_address(og_inference.ADDRESS))
-    precompiles = {address: GenesisAccount(nonce=1, code=PRECOMPILE_CODE) for address in served}
+    native = {PRECOMPILE: GenesisAccount(nonce=1, code=PRECOMPILE_CODE)}
     ethereum = {
         to_checksum_address(address): GenesisAccount(nonce=1, code=code)
         for address, code in ETHEREUM_CONTRACTS.items()
     }
     system = system_contracts(config.system, config.chain_id)
-    return {**funded, **endowed, **ethereum, **precompiles, **system}
+    served = {} if config.opengradient is None else _opengradient(config.opengradient, config.chain_id)
+    return {**funded, **endowed, **ethereum, **native, **system, **served}
+
+
+def _opengradient(config: OpenGradientConfig, chain_id: int) -> Allocation:
+    """OpenGradient's accounts. The first slot of 0xF4, which no code reads, commits to the settings: whoever
+    knows the genesis hash knows them.
+    """
+    precompiles = {
+        to_checksum_address(address): GenesisAccount(nonce=1, code=PRECOMPILE_CODE)
+        for address in opengradient.PRECOMPILES
+    }
+    digest = int.from_bytes(OpenGradientDescription.of(config).digest, "big")
+    committed = replace(precompiles[to_checksum_address(opengradient.INFERENCE)], storage={0: digest})
+    contracts = _deployed(
+        [("InferenceHub", opengradient.HUB, [], []), ("TaskScheduler", opengradient.SCHEDULER, [], [])],
+        chain_id,
+    )
+    return {**precompiles, to_checksum_address(opengradient.INFERENCE): committed, **contracts}
 
 
 def create_chain(config: ChainConfig, database: DatabaseAPI) -> Chain:

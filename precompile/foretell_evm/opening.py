@@ -14,6 +14,8 @@ from foretell_evm.history import History
 from foretell_evm.storage.store import Store
 
 _DESCRIPTION: Final = "description"
+_SHOWN: Final = 200
+"""Characters of a rule in a message: a price feed has millions."""
 
 
 def open_history(config: ChainConfig, folder: Path | None) -> tuple[ChainConfig, Store, History]:
@@ -45,11 +47,7 @@ def open_history(config: ChainConfig, folder: Path | None) -> tuple[ChainConfig,
 
 
 def describe(config: ChainConfig) -> ChainDescription:
-    """What others need to build the same chain. The genesis time is set.
-
-    Raises:
-        ConfigError: it cannot be described.
-    """
+    """What others need to build the same chain. The genesis time is set."""
     accounts = [account.address for account in dev_accounts(config.mnemonic, config.accounts)]
     return ChainDescription.of(config, _genesis_time(config), accounts)
 
@@ -67,7 +65,8 @@ def _resumed(config: ChainConfig, known: str) -> ChainConfig:
     for name in ChainDescription.model_fields:
         ours, theirs = getattr(wanted, name), getattr(kept, name)
         if ours != theirs:
-            failure = ConfigError(f"the folder holds a chain with another {name.replace('_', ' ')}: {theirs}")
+            kind = name.replace("_", " ")
+            failure = ConfigError(f"the folder holds a chain with another {kind}: {str(theirs)[:_SHOWN]}")
             failure.hint = "start it as it was started first, or name another folder"
             raise failure
     return config

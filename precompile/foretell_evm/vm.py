@@ -20,7 +20,6 @@ from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlock
 
 from foretell_evm.computation import ForetellComputation
-from foretell_evm.opengradient import inference as og_inference
 from foretell_evm.opengradient.config import OpenGradientConfig
 from foretell_evm.state import ForetellState
 from foretell_evm.storage import tries
@@ -123,10 +122,9 @@ def chain_class(chain_id: int, opengradient: OpenGradientConfig | None = None) -
 
 
 def _with_opengradient(config: OpenGradientConfig) -> type[ForetellVM]:
-    precompiles = {
-        **ForetellComputation.get_precompiles(),
-        og_inference.ADDRESS: og_inference.inference_precompile(config),
-    }
+    from foretell_evm.opengradient.precompiles import opengradient_precompiles
+
+    precompiles = {**ForetellComputation.get_precompiles(), **opengradient_precompiles(config)}
     computation = type("OpenGradientComputation", (ForetellComputation,), {"_precompiles": precompiles})
     state = type("OpenGradientState", (ForetellState,), {"computation_class": computation})
     return type("OpenGradientVM", (ForetellVM,), {"_state_class": state})

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_abi import decode, encode
 from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractCustomError
 
 from ape_foretell.system import system_contracts
+from foretell_evm.opengradient import abi
+from foretell_evm.opengradient.addresses import INFERENCE
+from foretell_evm.opengradient.config import Layout
+from foretell_evm.opengradient.numbers import from_wad
 from foretell_relayer.models.folder import load
 from foretell_relayer.models.samples import to_wad
 from foretell_spec.addresses import PRECOMPILE
@@ -58,3 +63,18 @@ def test_node__without_operators__refuses_models_and_serves_the_rest(tmp_path: P
         with pytest.raises(ContractCustomError) as refusal:
             infer(w3, [0], b"\1" * 32)
     assert reason_of(bytes.fromhex(str(refusal.value.data)[2:])) is Reason.UNKNOWN_MODEL
+
+
+def test_node__with_opengradient__answers_for_the_cid_of_its_file(tmp_path: Path) -> None:
+    folder = load(VOLATILITY)
+    settings = tmp_path / "opengradient.toml"
+    settings.write_text(f'[models]\nQmVolatility = "0x{folder.model_id.hex()}"\n')
+    values = folder.samples()[0].tolist()
+    numbers = [from_wad(to_wad(value)) for value in values]
+    request = (0, "QmVolatility", ([("returns", numbers, (len(numbers),))], []))
+    data = abi.RUN_MODEL + encode([abi.MODEL_REQUEST], [request])
+    with node(tmp_path, "--model", str(VOLATILITY), "--opengradient", str(settings)) as (_, w3):
+        (answer,) = decode([abi.OUTPUT[Layout.SOLIDML]], w3.eth.call({"to": INFERENCE, "data": data}))
+        ((_, ((value, decimals),), _),) = answer[0]
+        (output,), _ = infer(w3, [to_wad(each) for each in values], folder.model_id)
+    assert value * 10 ** (18 - decimals) == output

@@ -4,6 +4,7 @@ A general decoder follows any offset, so that a few hostile bytes can be decoded
 byte is read once, whatever the calldata is.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from eth_abi.grammar import ABIType, BasicType, TupleType, parse
@@ -13,16 +14,16 @@ from foretell_spec.errors import CalldataError
 _WORD = 32
 
 
-def decode_canonical(kind: str, data: bytes) -> Any:
-    """Decode one value of ABI type ``kind`` as the only argument of a call; zero words may follow it.
+def decode_canonical(kinds: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    """Decode the arguments of a call, of ABI types ``kinds``; zero words may follow them.
 
     Raises:
         CalldataError: not the canonical encoding.
     """
-    (value,), end = _sequence((parse(kind),), data, 0)
-    if len(data) % _WORD or any(data[end:]):
-        raise CalldataError(f"there is more than a {kind}")
-    return value
+    values, end = _sequence(tuple(map(parse, kinds)), data, 0)
+    if len(data) % _WORD or data[end:].strip(b"\0"):
+        raise CalldataError(f"there is more than {', '.join(kinds)}")
+    return values
 
 
 def _sequence(kinds: tuple[ABIType, ...], data: bytes, start: int) -> tuple[tuple[Any, ...], int]:
@@ -52,6 +53,8 @@ def _value(kind: ABIType, data: bytes, at: int) -> tuple[Any, int]:
         raise TypeError(f"{kind!r} is no ABI type")
     if kind.base == "string":
         return _string(data, at)
+    if kind.base == "bytes":
+        return _bytes(data, at) if kind.is_dynamic else (_fixed(kind, data, at), at + _WORD)
     return _integer(kind, data, at), at + _WORD
 
 
@@ -73,14 +76,26 @@ def _integer(kind: BasicType, data: bytes, at: int) -> int:
 
 
 def _string(data: bytes, at: int) -> tuple[str, int]:
-    size, start = _word(data, at), at + _WORD
-    end = start + (size + _WORD - 1) // _WORD * _WORD
-    if end > len(data) or any(data[start + size : end]):
-        raise CalldataError("a string is cut short or padded with something")
+    value, end = _bytes(data, at)
     try:
-        return data[start : start + size].decode(), end
+        return value.decode(), end
     except UnicodeDecodeError:
         raise CalldataError("a string is not UTF-8") from None
+
+
+def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    size, start = _word(data, at), at + _WORD
+    end = start + (size + _WORD - 1) // _WORD * _WORD
+    if end > len(data) or data[start + size : end].strip(b"\0"):
+        raise CalldataError("a string or bytes are cut short or padded with something")
+    return data[start : start + size], end
+
+
+def _fixed(kind: BasicType, data: bytes, at: int) -> bytes:
+    word = _word(data, at).to_bytes(_WORD, "big")
+    if any(word[kind.sub :]):
+        raise CalldataError(f"bytes{kind.sub} are padded with something")
+    return word[: kind.sub]
 
 
 def _word(data: bytes, at: int) -> int:

@@ -70,20 +70,41 @@ def test_operators__over_the_limit__are_refused() -> None:
 
 
 def test_chain__of_the_default_path__funds_apes_accounts() -> None:
-    config = chain_config(ForetellConfig(chain_id=1337), section_test(number_of_accounts=4))
+    config = chain_config(ForetellConfig(chain_id=1337), section_test(number_of_accounts=4), Path())
     assert (config.chain_id, config.mnemonic) == (1337, MNEMONIC)
     assert (config.accounts, config.balance, config.endowments) == (4, 5 * ETHER, ())
 
 
 def test_chain__of_another_path__funds_the_accounts_there() -> None:
-    config = chain_config(ForetellConfig(), section_test(number_of_accounts=2, hd_path=OTHER_PATH))
+    config = chain_config(ForetellConfig(), section_test(number_of_accounts=2, hd_path=OTHER_PATH), Path())
     assert [wei for _, wei in config.endowments] == [5 * ETHER] * 2
     assert FIRST_OF_MNEMONIC not in [address for address, _ in config.endowments]
 
 
 def test_chain__no_accounts__is_refused() -> None:
     with pytest.raises(ConfigError, match="foretell: 0 accounts"):
-        chain_config(ForetellConfig(), section_test(number_of_accounts=0))
+        chain_config(ForetellConfig(), section_test(number_of_accounts=0), Path())
+
+
+def test_chain__with_opengradient__serves_it_with_the_project_s_prices(tmp_path: Path) -> None:
+    header = "base,quote,time,open,high,low,close\n"
+    (tmp_path / "prices.csv").write_text(header + "ETH,USD,2023-11-14,1,2,1,2\n")
+    section = {"models": {"Qm": "0x" + "12" * 32}, "feed": {"file": "prices.csv", "candle_minutes": 60}}
+    config = ForetellConfig.from_overrides({"opengradient": section})
+    served = chain_config(config, section_test(), tmp_path).opengradient
+    assert served is not None
+    assert served.model_id("Qm") == bytes.fromhex("12" * 32)
+    assert served.feed is not None
+    assert list(served.feed.pairs) == [("ETH", "USD")]
+    assert chain_config(ForetellConfig(), section_test(), tmp_path).opengradient is None
+    (tmp_path / "prices.csv").unlink()
+    with pytest.raises(ConfigError, match=r"prices\.csv cannot be read"):
+        chain_config(config, section_test(), tmp_path)
+
+
+def test_chain__opengradient_without_settings__is_served() -> None:
+    config = ForetellConfig.from_overrides({"opengradient": {}})
+    assert chain_config(config, section_test(), Path()).opengradient is not None
 
 
 def test_start__model_altered__is_refused_with_its_code(tmp_path: Path) -> None:

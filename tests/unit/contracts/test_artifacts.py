@@ -23,7 +23,7 @@ def test_load__each_name__is_complete(name: str) -> None:
     assert artifact.compiler == f"vyper {vyper.__version__}"
     assert len(artifact.runtime) < len(artifact.bytecode)
     assert len(artifact.source_hash) == 64
-    assert any(entry["type"] == "function" for entry in artifact.abi)
+    assert any(entry["type"] in ("function", "fallback") for entry in artifact.abi)
 
 
 def test_load__unknown_name__lists_the_known_ones() -> None:
