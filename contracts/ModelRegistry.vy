@@ -18,8 +18,11 @@ MANIFEST_TYPEHASH: constant(bytes32) = keccak256(
 )
 
 CIRCUIT: constant(uint8) = 0
+FLOAT: constant(uint8) = 2
+SEEDED: constant(uint8) = 3
 OPEN_CLASS: constant(uint8) = 4
 MAX_SCALE: constant(uint8) = 18
+WAD: constant(uint256) = 10**18
 MAX_INPUTS: constant(uint256) = 256
 MAX_OUTPUTS: constant(uint256) = 64
 QUANTISED_LIMIT: constant(int256) = 2**127
@@ -55,8 +58,9 @@ def register(manifest: IModelRegistry.Manifest, verifier: address) -> bytes32:
     """
     @notice Register a model for good.
     @dev The id is the hash of the fields, so nobody can register other fields under it. A CIRCUIT model names a
-         contract whose code has the hash in its manifest; the other classes name none. The reusable verifier of
-         EZKL (vka_digest) is refused: anybody can register a key there.
+         contract whose code has the hash in its manifest; the other classes name none. A FLOAT model tolerates at
+         least one step of its output, a SEEDED one takes and gives whole tokens. The reusable verifier of EZKL
+         (vka_digest) is refused: anybody can register a key there.
     @param manifest The fields of the model; its publisher is the caller or zero.
     @param verifier Contract that EZKL generated for the circuit.
     @return The model id.
@@ -68,6 +72,7 @@ def register(manifest: IModelRegistry.Manifest, verifier: address) -> bytes32:
         assert verifier.codehash == manifest.verifier_code_hash, "models: verifier code differs"
     else:
         assert verifier == empty(address), "models: class takes no verifier"
+        assert manifest.verifier_code_hash == empty(bytes32), "models: class takes no verifier code"
     model_id: bytes32 = self._model_id(manifest)
     assert self._rest[model_id].registered_at == 0, "models: already registered"
 
@@ -206,6 +211,12 @@ def _check_manifest(m: IModelRegistry.Manifest):
     assert 1 <= m.challenge_window and m.challenge_window <= MAX_WINDOW, "models: challenge window out of range"
     assert 1 <= m.proof_window and m.proof_window <= MAX_WINDOW, "models: proof window out of range"
     assert m.vka_digest == empty(bytes32), "models: reusable verifier refused"
+    if m.determinism == FLOAT:
+        # Two values that are nearly equal may be quantised to neighbours.
+        assert m.tolerance >= WAD >> convert(m.output_scale, uint256), "models: tolerance under one step"
+    elif m.determinism == SEEDED:
+        assert m.input_scale == 0, "models: tokens are whole numbers"
+        assert m.output_scale == 0, "models: tokens are whole numbers"
 
 
 @internal

@@ -24,9 +24,10 @@ from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import seal
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.draw import draw, draw_seed, minus_log2
-from foretell_spec.manifest import Manifest
+from foretell_spec.manifest import ZERO_HASH, Manifest
 from foretell_spec.reasons import Reason, revert_data
-from foretell_spec.request import precompile_request_id, settlement_request_id
+from foretell_spec.request import call_seed, precompile_request_id, settlement_request_id
+from foretell_spec.sampling import gumbel, sample
 from foretell_spec.sidecar import Answer, Dissent, Sidecar
 from foretell_spec.tensor import (
     FIELD_MODULUS,
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> int:
         "native": native_calls,
         "draw": draws,
         "commitment": commitments,
+        "seeded": seeded,
     }
     stale = 0
     for name, make in makers.items():
@@ -202,11 +204,11 @@ def example_manifest() -> Manifest:
 
 
 def manifests() -> Vectors:
-    """One id for each field changed alone: none is left out of the hash."""
+    """One id for each field changed, alone where the rules let it: none is left out of the hash."""
     base = example_manifest()
     changes: list[dict[str, Any]] = [
         {},
-        {"determinism": DeterminismClass.INTEGER},
+        {"determinism": DeterminismClass.INTEGER, "verifier_code_hash": ZERO_HASH},
         {"publisher": SETTLEMENT},
         {"metadata_hash": b"\x12" * 32},
         {"input_size": 3},
@@ -323,6 +325,7 @@ def native_calls() -> Vectors:
     good = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.SIGNED))
     agreed = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.AGREED))
     proven = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.PROVEN))
+    open_too = abi.encode_infer(abi.InferCall(model_id, (WAD, -2 * WAD), Assurance.SIGNED, accepts_open=True))
     words = [good[4 + at : 36 + at] for at in range(0, len(good) - 4, 32)]
 
     def with_word(index: int, value: int) -> bytes:
@@ -345,6 +348,7 @@ def native_calls() -> Vectors:
         "length over the data": with_word(3, 3),
         "length under the data": with_word(3, 1),
         "largest length": with_word(3, 2**256 - 1),
+        "infer_open, a word short": open_too[:-32],
         "over 256 inputs": abi.encode_infer(abi.InferCall(model_id, (0,) * 257, Assurance.SIGNED)),
         "receipt without an argument": abi.RECEIPT,
         "receipt with two": abi.RECEIPT + b"\0" * 64,
@@ -362,6 +366,7 @@ def native_calls() -> Vectors:
                 "model_id": _hex(model_id),
                 "inputs": [str(WAD), str(-2 * WAD)],
                 "min_assurance": int(level),
+                "accepts_open": data is open_too,
                 "gas": gas.required_gas(data),
                 "static_gas": gas.required_gas(data, is_static=True),
             }
@@ -369,6 +374,7 @@ def native_calls() -> Vectors:
                 ("signed", good, Assurance.SIGNED),
                 ("agreed", agreed, Assurance.AGREED),
                 ("proven", proven, Assurance.PROVEN),
+                ("infer_open", open_too, Assurance.SIGNED),
                 ("padded to the greatest size, as Vyper does", good + b"\0" * 32 * 254, Assurance.SIGNED),
             ]
         ],
@@ -461,6 +467,55 @@ def commitments() -> Vectors:
                 "holds": each.holds,
             }
             for name, each in made.items()
+        ],
+    }
+
+
+def seeded() -> Vectors:
+    """Seeds of calls, each with one part changed, and what they make of logits."""
+    base: dict[str, Any] = {
+        "chain_id": CHAIN_ID,
+        "origin": SETTLEMENT,
+        "nonce": 7,
+        "call_index": 0,
+        "caller": PRECOMPILE,
+        "model_id": b"\x11" * 32,
+        "input_hash": tensor_hash((1, 2, 3)),
+    }
+    changes: list[dict[str, Any]] = [
+        {}, {"chain_id": 1}, {"origin": PRECOMPILE}, {"nonce": 8}, {"call_index": 1}, {"caller": SETTLEMENT},
+        {"model_id": b"\x12" * 32}, {"input_hash": tensor_hash((1, 2, 4))},
+    ]  # fmt: skip
+    seed = call_seed(**base)
+    logits = [WAD, -WAD, 0, 3 * WAD // 2]
+    return {
+        "seed": [
+            {
+                "name": ", ".join(change) or "base",
+                **{key: _hex(v) if isinstance(v, bytes) else v for key, v in (base | change).items()},
+                "seed": _hex(call_seed(**(base | change))),
+            }
+            for change in changes
+        ],
+        "gumbel": [
+            {
+                "name": f"step {step}, token {token}",
+                "seed": _hex(seed),
+                "step": step,
+                "token": token,
+                "noise": str(gumbel(seed, step, token)),
+            }
+            for step, token in [(0, 0), (0, 1), (1, 0), (63, 50_000)]
+        ],
+        "sample": [
+            {
+                "name": f"step {step}",
+                "seed": _hex(seed),
+                "step": step,
+                "logits": [str(logit) for logit in logits],
+                "token": sample(seed, step, logits),
+            }
+            for step in range(6)
         ],
     }
 

@@ -85,6 +85,26 @@ def ask(
 
 
 @external
+def ask_open(
+    model_id: bytes32, inputs: DynArray[int256, MAX_INPUTS], min_assurance: uint8
+) -> DynArray[int256, MAX_OUTPUTS]:
+    """
+    @notice Ask a model that may have no one correct output. The answer stays provisional for good.
+    @dev The assurance says who answered, not that the answer is right: nothing can show that it is wrong.
+    @param model_id Model of any class.
+    @param inputs WAD inputs.
+    @param min_assurance How sure it must be who answered.
+    @return WAD outputs.
+    """
+    outputs: DynArray[int256, MAX_OUTPUTS] = []
+    receipt_id: bytes32 = empty(bytes32)
+    outputs, receipt_id = inference.infer_open(model_id, inputs, min_assurance)
+    assured.require_assurance(receipt_id, min_assurance)
+    self._store_receipt(receipt_id, receipt_id, outputs)
+    return outputs
+
+
+@external
 @payable
 def ask_insured(
     model_id: bytes32, inputs: DynArray[int256, MAX_INPUTS], min_assurance: uint8, value_at_risk: uint256

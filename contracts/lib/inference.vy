@@ -40,7 +40,28 @@ def infer(
     )
 
 
-# The same answer within a view; stores no receipt, so nothing can be settled with it.
+# The same for a model of any class, OPEN among them: such a model has no one correct output, so nothing shows an answer
+# wrong, and nobody pays for it. Only who answered is certain.
+@internal
+def infer_open(
+    model_id: bytes32, inputs: DynArray[int256, MAX_INPUTS], min_assurance: uint8
+) -> (DynArray[int256, MAX_OUTPUTS], bytes32):
+    return self._decode(
+        raw_call(
+            PRECOMPILE,
+            abi_encode(
+                model_id,
+                inputs,
+                min_assurance,
+                method_id=method_id("infer_open(bytes32,int256[],uint8)"),
+            ),
+            max_outsize=MAX_ANSWER,
+            gas=msg.gas,
+        )
+    )
+
+
+# The answer of infer within a view; stores no receipt, so nothing can be settled with it.
 @internal
 @view
 def infer_view(

@@ -39,6 +39,18 @@ def script(
 def infer(
     model_id: bytes32, inputs: DynArray[int256, 256], min_assurance: uint8
 ) -> (DynArray[int256, 64], bytes32):
+    return self._infer(model_id, inputs)
+
+
+@external
+def infer_open(
+    model_id: bytes32, inputs: DynArray[int256, 256], min_assurance: uint8
+) -> (DynArray[int256, 64], bytes32):
+    return self._infer(model_id, inputs)
+
+
+@internal
+def _infer(model_id: bytes32, inputs: DynArray[int256, 256]) -> (DynArray[int256, 64], bytes32):
     inputs_q: DynArray[int256, 256] = tensor.quantise(inputs, self._input_scale)
     input_hash: bytes32 = tensor.hash_inputs(inputs_q)
     output_hash: bytes32 = tensor.hash_outputs(self._outputs_q)

@@ -46,13 +46,11 @@ def _precompile_abi() -> list[dict[str, Any]]:
     """``foretell_spec.abi`` in Ethereum's JSON form."""
     indexed = ("receipt_id", "model_id", "operator")
     fields = [{**field, "indexed": field["name"] in indexed} for field in _fields(_INFERRED)]
+    question = "bytes32 model_id, int256[] inputs, uint8 min_assurance"
+    answer = "int256[] outputs, bytes32 receipt_id"
     return [
-        _function(
-            "infer",
-            "bytes32 model_id, int256[] inputs, uint8 min_assurance",
-            "int256[] outputs, bytes32 receipt_id",
-            "nonpayable",
-        ),
+        _function("infer", question, answer, "nonpayable"),
+        _function("infer_open", question, answer, "nonpayable"),
         _function("assurance_of", "bytes32 receipt_id", "uint8 assurance", "view"),
         _function("receipt", "bytes32 receipt_id", _RECEIPT, "view"),
         {"type": "event", "name": "Inferred", "inputs": fields},

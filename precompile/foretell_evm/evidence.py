@@ -20,7 +20,7 @@ from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import MAX_PROOF_BYTES, Bundle
 from foretell_spec.commitment import Commitment, Reveal
-from foretell_spec.divergence import REACHABLE, DeterminismClass, Relation, agreed_value, judge
+from foretell_spec.divergence import DeterminismClass, agreed_value, judge
 from foretell_spec.errors import ManifestError, SignatureError, TensorError
 from foretell_spec.manifest import Manifest
 from foretell_spec.request import NO_SEED, precompile_request_id
@@ -54,8 +54,8 @@ class EvidenceChecker:
         Raises:
             EvidenceError: something in the bundle is wrong; a bundle with a bad proof is worth nothing.
         """
-        self._check_request(bundle)
         manifest = self.manifest(bundle.model_id, state)
+        self._check_request(bundle, manifest)
         _check_tensors(bundle, manifest)
         self._check_signature(bundle, state)
         if not bundle.proof:
@@ -78,15 +78,17 @@ class EvidenceChecker:
             return strengths[0]
         self._check_quorum(answer.bundles)
         manifest = self.manifest(answer.lead.model_id, state)
+        if manifest.determinism is DeterminismClass.OPEN:
+            raise EvidenceError("operators cannot agree where no output is the correct one")
         for first, second in combinations(answer.bundles, 2):
-            if differ(manifest, first.outputs, second.outputs):
+            if contradict(manifest, first.outputs, second.outputs):
                 raise EvidenceError(f"operators {first.operator} and {second.operator} do not agree")
         if answer.outputs != agreed_value([bundle.outputs for bundle in answer.bundles]):
             raise EvidenceError("the outputs are not what the operators agree on")
         return Assurance.AGREED
 
     def check_dissent(self, dissent: Dissent, state: StateAPI) -> None:
-        """Whether both bundles hold in ``state`` and differ under the rule of the model's class.
+        """Whether both bundles hold in ``state`` and contradict each other by the rule of the model's class.
 
         Raises:
             EvidenceError: they do not.
@@ -94,8 +96,8 @@ class EvidenceChecker:
         for bundle in (dissent.first, dissent.second):
             self.check(bundle, state)
         manifest = self.manifest(dissent.first.model_id, state)
-        if not differ(manifest, dissent.first.outputs, dissent.second.outputs):
-            raise EvidenceError("the outputs do not differ by more than the model's tolerance")
+        if not contradict(manifest, dissent.first.outputs, dissent.second.outputs):
+            raise EvidenceError("the outputs do not contradict each other by the rule of the model's class")
 
     def check_commitment(self, commitment: Commitment, state: StateAPI) -> None:
         """Whether the operator's key signed it.
@@ -130,22 +132,24 @@ class EvidenceChecker:
         if len({bundle.operator for bundle in bundles}) != count:
             raise EvidenceError("an operator counts once in a quorum")
 
-    def _check_request(self, bundle: Bundle) -> None:
-        if bundle.seed != NO_SEED:
-            raise EvidenceError("the bundle has a seed, which its class does not take")
-        expected = precompile_request_id(self._chain_id, bundle.model_id, bundle.input_hash)
+    def _check_request(self, bundle: Bundle, manifest: Manifest) -> None:
+        seeded = manifest.determinism is DeterminismClass.SEEDED
+        if seeded is (bundle.seed == NO_SEED):
+            raise EvidenceError("the bundle has no seed" if seeded else "the bundle has a seed")
+        # Which seed is right shows when a transaction asks: its request id names the one derived from it.
+        expected = precompile_request_id(self._chain_id, bundle.model_id, bundle.input_hash, bundle.seed)
         if bundle.request_id != expected:
-            raise EvidenceError("the request id does not follow from chain, model and input")
+            raise EvidenceError("the request id does not follow from chain, model, input and seed")
 
     def _check_signature(self, bundle: Bundle, state: StateAPI) -> None:
         if self._recover(bundle) != self._key_of(bundle.operator, state):
             raise EvidenceError(f"the signature is not of operator {bundle.operator}")
 
     def manifest(self, model_id: bytes, state: StateAPI) -> Manifest:
-        """The manifest of a model of which this chain checks evidence.
+        """A registered model's manifest.
 
         Raises:
-            EvidenceError: it has none, or is not registered in ``state``.
+            EvidenceError: it is not registered in ``state``.
         """
         return self._once(
             self._manifests, (state.state_root, model_id), lambda: _registered_manifest(model_id, state)
@@ -181,13 +185,11 @@ class EvidenceChecker:
         return value
 
 
-def differ(manifest: Manifest, first: Tensor, second: Tensor) -> bool:
-    """Whether two quantised outputs are different under the rule of the model's class."""
+def contradict(manifest: Manifest, first: Tensor, second: Tensor) -> bool:
+    """Whether at most one of two quantised outputs is right, by the rule of the model's class."""
     scale = manifest.output_scale
-    verdict = judge(
-        manifest.determinism, dequantise(first, scale), dequantise(second, scale), manifest.tolerance
-    )
-    return verdict.relation is Relation.DIFFERENT
+    outputs = (dequantise(first, scale), dequantise(second, scale))
+    return judge(manifest.determinism, *outputs, manifest.tolerance).contradicts
 
 
 def _registered_signer(operator: ChecksumAddress, state: StateAPI) -> ChecksumAddress:
@@ -207,8 +209,6 @@ def _registered_manifest(model_id: bytes, state: StateAPI) -> Manifest:
         raise EvidenceError(f"the model registry does not answer: {error}") from None
     if model is None:
         raise EvidenceError(f"model 0x{model_id.hex()} is not registered")
-    if model.manifest.determinism not in REACHABLE:
-        raise EvidenceError(f"class {model.manifest.determinism.name} has no evidence that this chain checks")
     return model.manifest
 
 

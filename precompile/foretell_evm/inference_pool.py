@@ -2,8 +2,9 @@
 
 Operators are drawn, not raced (docs/spec/draw.md). One question is computed once, however many ask it, and
 as long as anybody waits for it: what nobody waits for any more is taken out of the operators' queues, and is
-told to nobody where it is under way. Every answer whose evidence holds is kept, late ones too; two different
-answers to one request are never dropped, and from then on no single signature answers that request.
+told to nobody where it is under way. Every answer whose evidence holds is kept, late ones too; two answers
+to one request that contradict each other by the rule of the model's class are never dropped, and from then on
+no single signature answers that request.
 """
 
 import asyncio
@@ -312,7 +313,7 @@ class InferencePool:
 
     def _agreed(self, seated: Sequence[Bundle]) -> Answer | None:
         """What a quorum of bundles agrees on, kept as an answer."""
-        answer = agreement(seated, self._quorum.agree, self._judge.differ)
+        answer = agreement(seated, self._quorum.agree, self._judge.contradict)
         if answer is not None:
             self._judge.check_answer(answer)
             self._book.keep_agreed(answer)
@@ -347,18 +348,15 @@ class InferencePool:
 
     def _keep(self, bundle: Bundle) -> Assurance:
         assurance = self._judge.check(bundle)
-        self._book.keep(bundle, self._conflict)
+        self._book.keep(bundle, self._judge.contradict)
         return assurance
-
-    def _conflict(self, first: Bundle, second: Bundle) -> bool:
-        return self._judge.settling(first.model_id) is not None and self._judge.differ(first, second)
 
     def _accept_commitment(self, commitment: Commitment) -> None:
         self._judging.submit(lambda: self._judge.check_commitment(commitment)).result()
 
     def _accept_reveal(self, reveal: Reveal) -> None:
         self._judging.submit(lambda: self._judge.check_reveal(reveal)).result()
-        self._judging.submit(lambda: self._book.keep(reveal.bundle, self._conflict)).result()
+        self._judging.submit(lambda: self._book.keep(reveal.bundle, self._judge.contradict)).result()
         if not reveal.holds:
             self._book.keep_broken(reveal)
 

@@ -7,7 +7,7 @@ from eth.abc import StateAPI
 from eth_typing import ChecksumAddress
 
 from foretell_evm.blocks import BlockRecord
-from foretell_evm.evidence import EvidenceChecker, differ
+from foretell_evm.evidence import EvidenceChecker, contradict
 from foretell_evm.system_calls import SystemCallError, active_bond
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
@@ -76,9 +76,10 @@ class HeadJudge:
         """What the revealed bundle is worth, if its operator signed the reveal."""
         return self._checker.check_reveal(reveal, self._state())
 
-    def differ(self, first: Bundle, second: Bundle) -> bool:
-        """Whether two outputs are different by the rule of the model's class."""
-        return differ(self._checker.manifest(first.model_id, self._state()), first.outputs, second.outputs)
+    def contradict(self, first: Bundle, second: Bundle) -> bool:
+        """Whether at most one of two bundles is right, by the rule of the model's class."""
+        manifest = self._checker.manifest(first.model_id, self._state())
+        return contradict(manifest, first.outputs, second.outputs)
 
     def settling(self, model_id: bytes) -> Assurance | None:
         """What counts for a request about which operators differ; ``None`` where they cannot."""

@@ -1,4 +1,4 @@
-"""The native precompile: ``infer``, ``assurance_of`` and ``receipt`` (docs/spec/precompile.md).
+"""The native precompile: ``infer`` and its kin, ``assurance_of``, ``receipt`` (docs/spec/precompile.md).
 
 It reads the model's entry from ModelRegistry in the state that it runs in, takes the answer from the
 resolution, and never runs a model. Refusals revert with ``InferenceError(uint8 reason)``; the only Python
@@ -11,6 +11,7 @@ from typing import Final
 
 from eth.abc import ComputationAPI
 from eth.exceptions import Revert
+from eth_utils import to_checksum_address
 
 from foretell_evm import receipts
 from foretell_evm.resolution import CheckedAnswer, TooManyRequests, current
@@ -18,6 +19,7 @@ from foretell_evm.system_calls import SystemCallError, model_of
 from foretell_spec.abi import (
     ASSURANCE_OF,
     INFER,
+    INFER_OPEN,
     INFERRED_TOPIC,
     RECEIPT,
     InferCall,
@@ -29,13 +31,13 @@ from foretell_spec.abi import (
     encode_inferred_data,
 )
 from foretell_spec.addresses import PRECOMPILE
-from foretell_spec.divergence import REACHABLE
+from foretell_spec.divergence import REACHABLE, DeterminismClass
 from foretell_spec.errors import CalldataError, ManifestError, TensorError
 from foretell_spec.gas import required_gas
 from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import Reason, revert_data
-from foretell_spec.request import precompile_request_id
+from foretell_spec.request import NO_SEED, call_seed, precompile_request_id
 from foretell_spec.tensor import Tensor, dequantise, tensor_hash
 
 
@@ -89,10 +91,14 @@ def infer(computation: ComputationAPI, call: InferCall) -> tuple[Tensor, bytes]:
     """
     manifest = _open_model(computation, call.model_id)
     inputs = _quantise(manifest, call.inputs)
-    if call.min_assurance not in REACHABLE.get(manifest.determinism, frozenset()):
+    if manifest.determinism is DeterminismClass.OPEN and not call.accepts_open:
+        raise Refusal(Reason.OPEN_MODEL)
+    if call.min_assurance not in REACHABLE[manifest.determinism]:
         raise Refusal(Reason.ASSURANCE_UNAVAILABLE)
+    seeded = manifest.determinism is DeterminismClass.SEEDED
+    seed = _seed(computation, call.model_id, tensor_hash(inputs)) if seeded else NO_SEED
     try:
-        checked = current().resolve(_job(computation, call, inputs))
+        checked = current().resolve(_job(computation, call, inputs, seed))
     except TooManyRequests:
         raise Refusal(Reason.TOO_MANY_REQUESTS) from None
     if not computation.msg.is_static:
@@ -120,15 +126,29 @@ def _quantise(manifest: Manifest, inputs: Tensor) -> Tensor:
         raise Refusal(Reason.BAD_INPUT) from None
 
 
-def _job(computation: ComputationAPI, call: InferCall, inputs: Tensor) -> InferenceJob:
+def _seed(computation: ComputationAPI, model_id: bytes, input_hash: bytes) -> bytes:
+    state, origin = computation.state, computation.transaction_context.origin
+    return call_seed(
+        chain_id=state.execution_context.chain_id,
+        origin=to_checksum_address(origin),
+        nonce=state.get_nonce(origin),
+        call_index=current().count_seeded(),
+        caller=to_checksum_address(computation.msg.sender),
+        model_id=model_id,
+        input_hash=input_hash,
+    )
+
+
+def _job(computation: ComputationAPI, call: InferCall, inputs: Tensor, seed: bytes) -> InferenceJob:
     chain_id = computation.state.execution_context.chain_id
     return InferenceJob(
-        request_id=precompile_request_id(chain_id, call.model_id, tensor_hash(inputs)),
+        request_id=precompile_request_id(chain_id, call.model_id, tensor_hash(inputs), seed),
         model_id=call.model_id,
         inputs=inputs,
         min_assurance=call.min_assurance,
         chain_id=chain_id,
         verifying_contract=PRECOMPILE,
+        seed=seed,
     )
 
 
@@ -162,6 +182,7 @@ def _receipt(computation: ComputationAPI, data: bytes) -> bytes:
 
 _FUNCTIONS: Final[dict[bytes, Callable[[ComputationAPI, bytes], bytes]]] = {
     INFER: _infer,
+    INFER_OPEN: _infer,
     ASSURANCE_OF: _assurance_of,
     RECEIPT: _receipt,
 }

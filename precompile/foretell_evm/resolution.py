@@ -61,6 +61,7 @@ class Resolution:
         self._source = source
         self._used: list[CheckedAnswer] = []
         self._asked: set[tuple[bytes, Assurance]] = set()
+        self._seeded = 0
 
     @property
     def used(self) -> Sequence[CheckedAnswer]:
@@ -70,6 +71,12 @@ class Resolution:
     def begin_transaction(self) -> None:
         """Count requests from zero."""
         self._asked.clear()
+        self._seeded = 0
+
+    def count_seeded(self) -> int:
+        """How many calls of seeded models this transaction made before this one, reverted ones included."""
+        index, self._seeded = self._seeded, self._seeded + 1
+        return index
 
     def rewind(self, count: int) -> None:
         """Forget all but the first ``count`` used answers: who used the others is left out."""

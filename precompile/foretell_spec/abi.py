@@ -1,6 +1,7 @@
 """The native ABI of the precompile: selectors, strict decoding, encoding.
 
 ``infer(bytes32 model_id, int256[] inputs, uint8 min_assurance) -> (int256[] outputs, bytes32 receipt_id)``
+``infer_open``: the same, and takes models of class OPEN too
 ``assurance_of(bytes32 receipt_id) -> uint8``
 ``receipt(bytes32 receipt_id) -> (bytes32 request_id, bytes32 model_id, bytes32 input_hash,
 bytes32 output_hash, address operator, uint8 assurance, uint64 block_number)``
@@ -21,6 +22,7 @@ from foretell_spec.errors import CalldataError
 from foretell_spec.tensor import MAX_INPUTS, Tensor
 
 INFER: Final = keccak(text="infer(bytes32,int256[],uint8)")[:4]
+INFER_OPEN: Final = keccak(text="infer_open(bytes32,int256[],uint8)")[:4]
 ASSURANCE_OF: Final = keccak(text="assurance_of(bytes32)")[:4]
 RECEIPT: Final = keccak(text="receipt(bytes32)")[:4]
 INFERRED_EVENT: Final = "Inferred(bytes32,bytes32,address,int256[],int256[],uint8)"
@@ -37,11 +39,15 @@ _SIGN_BIT: Final = 1 << 255
 
 @dataclass(frozen=True, slots=True)
 class InferCall:
-    """A decoded ``infer``; ``inputs`` are WAD."""
+    """A decoded ``infer`` or ``infer_open``; ``inputs`` are WAD.
+
+    ``accepts_open``: the caller takes an answer of a model that has no one correct output.
+    """
 
     model_id: bytes
     inputs: Tensor
     min_assurance: Assurance
+    accepts_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +69,26 @@ class Receipt:
 
 
 def encode_infer(call: InferCall) -> bytes:
-    """Calldata of ``infer``."""
+    """Calldata of ``infer`` or ``infer_open``."""
     arguments = [call.model_id, list(call.inputs), int(call.min_assurance)]
-    return INFER + encode(["bytes32", "int256[]", "uint8"], arguments)
+    selector = INFER_OPEN if call.accepts_open else INFER
+    return selector + encode(["bytes32", "int256[]", "uint8"], arguments)
 
 
 def decode_infer(data: bytes) -> InferCall:
-    """Decode calldata of ``infer``, selector included.
+    """Decode calldata of ``infer`` or ``infer_open``, selector included.
 
     Raises:
         CalldataError: not the canonical encoding, but for zero words behind it; over ``MAX_INPUTS`` numbers;
             or an unknown assurance.
     """
-    body = data[4:]
-    if data[:4] != INFER or len(body) < 4 * 32 or len(body) % 32 or len(data) > MAX_INFER_BYTES:
+    selector, body = data[:4], data[4:]
+    if (
+        selector not in (INFER, INFER_OPEN)
+        or len(body) < 4 * 32
+        or len(body) % 32
+        or len(data) > MAX_INFER_BYTES
+    ):
         raise CalldataError("not a call of infer")
     offset, assurance, count = (_word(body, index) for index in (1, 2, 3))
     if offset != _INPUTS_OFFSET or len(body) < (4 + count) * 32 or any(body[(4 + count) * 32 :]):
@@ -84,7 +96,7 @@ def decode_infer(data: bytes) -> InferCall:
     if not Assurance.SIGNED <= assurance <= Assurance.PROVEN:
         raise CalldataError(f"assurance {assurance} is not SIGNED..PROVEN")
     inputs = tuple(_signed(_word(body, 4 + index)) for index in range(count))
-    return InferCall(body[:32], inputs, Assurance(assurance))
+    return InferCall(body[:32], inputs, Assurance(assurance), accepts_open=selector == INFER_OPEN)
 
 
 def encode_infer_result(outputs: Tensor, receipt_id: bytes) -> bytes:

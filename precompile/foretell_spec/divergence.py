@@ -31,16 +31,21 @@ class DeterminismClass(IntEnum):
 
 REACHABLE: Final = {
     DeterminismClass.CIRCUIT: frozenset({Assurance.SIGNED, Assurance.AGREED, Assurance.PROVEN}),
+    DeterminismClass.INTEGER: frozenset({Assurance.SIGNED, Assurance.AGREED}),
+    DeterminismClass.FLOAT: frozenset({Assurance.SIGNED, Assurance.AGREED}),
+    DeterminismClass.SEEDED: frozenset({Assurance.SIGNED, Assurance.AGREED}),
+    DeterminismClass.OPEN: frozenset({Assurance.SIGNED}),
 }
-"""Assurance that a caller of the precompile may ask for, per class; nothing of a class that is not here."""
+"""Assurance that a caller of the precompile may ask for, per class."""
 
 SETTLING: Final = {
     DeterminismClass.CIRCUIT: Assurance.PROVEN,
     DeterminismClass.INTEGER: Assurance.AGREED,
     DeterminismClass.FLOAT: Assurance.AGREED,
+    DeterminismClass.SEEDED: Assurance.AGREED,
 }
-"""Least assurance that counts for a request once two operators have given it different outputs, per class; a
-class that is not here has no such difference.
+"""Least assurance that counts for a request once two operators have contradicted each other, per class; about
+a model of class OPEN nobody can.
 """
 
 
@@ -74,6 +79,11 @@ class Verdict:
 
     relation: Relation
     decider: Decider
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether at most one of the outputs is right. Of a model without a correct output, none is wrong."""
+        return self.decider not in (Decider.NOTHING_TO_DECIDE, Decider.UNDECIDABLE)
 
 
 _DECIDERS = {

@@ -7,7 +7,7 @@ the pairing precompiles. Nobody pays less through the precompile than it costs t
 
 from typing import Final
 
-from foretell_spec.abi import ASSURANCE_OF, INFER, RECEIPT
+from foretell_spec.abi import ASSURANCE_OF, INFER, INFER_OPEN, RECEIPT
 from foretell_spec.assurance import Assurance
 from foretell_spec.sidecar import MAX_AGREEING
 
@@ -41,7 +41,7 @@ def required_gas(data: bytes, *, is_static: bool = False) -> int:
         is_static: the call is within a static one, and stores no receipt.
     """
     selector = data[:4]
-    if selector == INFER:
+    if selector in (INFER, INFER_OPEN):
         return _infer_gas(data, is_static)
     if selector in (ASSURANCE_OF, RECEIPT):
         return RECEIPT_READ

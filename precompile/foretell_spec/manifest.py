@@ -17,7 +17,7 @@ from eth_utils import is_checksum_address, keccak
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.errors import ManifestError, TensorError
-from foretell_spec.tensor import MAX_INPUTS, MAX_OUTPUTS, MAX_SCALE, QUANTISED_LIMIT, Tensor, quantise
+from foretell_spec.tensor import MAX_INPUTS, MAX_OUTPUTS, MAX_SCALE, QUANTISED_LIMIT, WAD, Tensor, quantise
 
 MANIFEST_TYPE: Final = (
     "Manifest(uint8 determinism,address publisher,bytes32 metadata_hash,uint256 input_size,"
@@ -42,9 +42,11 @@ MAX_WINDOW: Final = 30 * 24 * 3600
 class Manifest:
     """What the chain knows of a model. Field order is that of the Vyper struct.
 
-    ``input_min`` and ``input_max`` bound every quantised input element (inclusive); ``tolerance`` is the
-    largest admitted distance between circuit and ONNX Runtime, in WAD; windows are in seconds. A zero
-    ``publisher`` means that anybody may register the model and nobody can stop it.
+    ``input_min`` and ``input_max`` bound every quantised input element (inclusive); windows are in seconds.
+    ``tolerance`` is in WAD and means, per class: the largest admitted distance between circuit and ONNX
+    Runtime (``CIRCUIT``), the largest benign distance between two outputs (``FLOAT``), the score by which a
+    sampled token may miss the best one (``SEEDED``). A zero ``publisher`` means that anybody may register the
+    model and nobody can stop it.
     """
 
     determinism: DeterminismClass
@@ -80,8 +82,20 @@ class Manifest:
             0 < self.challenge_window <= MAX_WINDOW, "challenge_window", f"must be 1..{MAX_WINDOW} seconds"
         )
         _require(0 < self.proof_window <= MAX_WINDOW, "proof_window", f"must be 1..{MAX_WINDOW} seconds")
+        self._check_class()
+
+    def _check_class(self) -> None:
+        """What the class asks for, as ``ModelRegistry`` does."""
         if self.determinism is DeterminismClass.CIRCUIT:
             _require(any(self.verifier_code_hash), "verifier_code_hash", "is needed by class CIRCUIT")
+        else:
+            _require(not any(self.verifier_code_hash), "verifier_code_hash", "belongs to class CIRCUIT alone")
+        if self.determinism is DeterminismClass.FLOAT:
+            # Two values that are nearly equal may be quantised to neighbours.
+            step = WAD >> self.output_scale
+            _require(self.tolerance >= step, "tolerance", f"must be at least one step of the output ({step})")
+        if self.determinism is DeterminismClass.SEEDED:
+            _require(self.input_scale == self.output_scale == 0, "input_scale", "tokens are whole numbers")
 
     def words(self) -> tuple[Any, ...]:
         """The fields in order, as ``eth_abi`` takes them for ``MANIFEST_TUPLE``."""

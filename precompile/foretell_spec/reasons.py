@@ -14,7 +14,7 @@ INFERENCE_ERROR_SELECTOR: Final = keccak(text=INFERENCE_ERROR)[:4]
 
 @unique
 class Reason(IntEnum):
-    """Those up to ``NO_PRICES`` follow from call and state and revert within a block; the later ones
+    """Those up to ``OPEN_MODEL`` follow from call and state and revert within a block; the later ones
     keep a transaction out of blocks.
     """
 
@@ -29,6 +29,7 @@ class Reason(IntEnum):
     TOO_MANY_REQUESTS = 9
     NO_LANGUAGE_MODEL = 10
     NO_PRICES = 11
+    OPEN_MODEL = 12
 
     NO_OPERATOR = 32
     TIMEOUT = 33
@@ -57,6 +58,7 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TOO_MANY_REQUESTS: "the transaction asks for more inferences than one transaction may",
     Reason.NO_LANGUAGE_MODEL: "this chain serves no language models to contracts",
     Reason.NO_PRICES: "the chain's price feed has no such history at this time",
+    Reason.OPEN_MODEL: "no correct output is defined for this model: only infer_open takes it",
     Reason.NO_OPERATOR: "no bonded operator serves this model",
     Reason.TIMEOUT: "no operator answered before the deadline",
     Reason.UNDETERMINED: "operators gave different outputs and nothing decided between them in time",

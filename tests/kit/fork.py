@@ -21,11 +21,18 @@ from foretell_evm.chain import ForetellChain
 from foretell_evm.config import ChainConfig, Mining
 from foretell_evm.rpc.provider import ForetellProvider
 from foretell_spec.abi import InferCall, encode_infer
-from foretell_spec.addresses import MODEL_REGISTRY, OPERATOR_REGISTRY, PRECOMPILE, SETTLEMENT
+from foretell_spec.addresses import (
+    MODEL_REGISTRY,
+    OPERATOR_REGISTRY,
+    PRECOMPILE,
+    SETTLEMENT,
+    ZERO_ADDRESS,
+)
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import Reveal, seal
-from foretell_spec.manifest import Manifest
+from foretell_spec.divergence import DeterminismClass
+from foretell_spec.manifest import ZERO_HASH, Manifest
 from foretell_spec.operator import InferenceJob, Sealed
 from foretell_spec.request import precompile_request_id
 from foretell_spec.sidecar import Sidecar
@@ -72,7 +79,7 @@ class ScriptedOperator:
             time.sleep(self.delay)
         proof = self.proof if job.min_assurance is Assurance.PROVEN else b""
         bundle = Bundle(
-            job.request_id, job.model_id, job.inputs, self.answers(job), self.address, proof=proof
+            job.request_id, job.model_id, job.inputs, self.answers(job), self.address, job.seed, proof=proof
         )
         return self.change(bundle.signed(self.key, job.chain_id, job.verifying_contract))
 
@@ -124,8 +131,19 @@ class Fork:
 
     def register(self, manifest: Manifest) -> bytes:
         """Register a model."""
-        self.transact(self.models.functions.register(manifest.words(), self.verifier))
+        circuit = manifest.determinism is DeterminismClass.CIRCUIT
+        verifier = self.verifier if circuit else ZERO_ADDRESS
+        self.transact(self.models.functions.register(manifest.words(), verifier))
         return manifest.model_id
+
+    def use_class(self, determinism: DeterminismClass, **overrides: Any) -> Manifest:
+        """Register a model of another class, and ask about it from now on."""
+        seeded = determinism is DeterminismClass.SEEDED
+        scales = {"input_scale": 0, "output_scale": 0} if seeded else {}
+        fields = {"determinism": determinism, "verifier_code_hash": ZERO_HASH, **scales, **overrides}
+        self.manifest = self.make_manifest(**fields)
+        self.register(self.manifest)
+        return self.manifest
 
     def deploy_code(self, artifact: dict[str, Any]) -> str:
         """Deploy a compiled contract without constructor arguments."""
@@ -189,9 +207,11 @@ class Fork:
                 raise AssertionError("it did not happen in time")
             time.sleep(0.01)
 
-    def infer_data(self, inputs: tuple[int, ...] = INPUTS, assurance: int = 1) -> bytes:
+    def infer_data(
+        self, inputs: tuple[int, ...] = INPUTS, assurance: int = 1, *, accepts_open: bool = False
+    ) -> bytes:
         """Calldata of the precompile."""
-        return encode_infer(InferCall(self.model_id, inputs, Assurance(assurance)))
+        return encode_infer(InferCall(self.model_id, inputs, Assurance(assurance), accepts_open))
 
     def job(self, inputs: tuple[int, ...] = INPUTS, assurance: int = 1) -> InferenceJob:
         """The question that a call of the precompile asks."""

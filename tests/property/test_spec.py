@@ -85,6 +85,16 @@ def test_judge__an_output_agrees_with_itself(determinism, a, tolerance):
     assert judge(determinism, a, a, tolerance).relation is Relation.SAME
 
 
+@given(tensors, tensors, st.integers(0, 2**255))
+def test_contradicts__open__never(a, b, tolerance):
+    assert not judge(DeterminismClass.OPEN, a, b, tolerance).contradicts
+
+
+@given(st.sampled_from([c for c in DeterminismClass if c is not DeterminismClass.OPEN]), tensors, tensors)
+def test_contradicts__other_classes__where_the_outputs_differ_by_more_than_nothing(determinism, a, b):
+    assert judge(determinism, a, b, 0).contradicts == (a != b)
+
+
 @given(st.lists(st.lists(quantised, min_size=3, max_size=3).map(tuple), min_size=1, max_size=7))
 def test_agreed_value__lies_between_the_extremes_and_ignores_order(outputs):
     agreed = agreed_value(outputs)

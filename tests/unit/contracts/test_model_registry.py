@@ -6,6 +6,7 @@ from eth_utils import keccak
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import MANIFEST_WORDS, MAX_WINDOW, Manifest
+from foretell_spec.tensor import WAD
 from tests.kit.chain import reverts
 from tests.kit.vectors import cases, raw
 from tests.kit.world import World
@@ -148,10 +149,39 @@ def test_register__verifier_without_code__reverts(world: World) -> None:
 
 @pytest.mark.parametrize("determinism", [c for c in DeterminismClass if c is not DeterminismClass.CIRCUIT])
 def test_register__other_class__takes_no_verifier(world: World, determinism: DeterminismClass) -> None:
+    fields = {"determinism": int(determinism), "input_scale": 0, "output_scale": 0, "tolerance": WAD}
     with reverts("models: class takes no verifier"):
-        register(world, determinism=int(determinism))
-    model_id = register(world, determinism=int(determinism), verifier=ZERO_ADDRESS)
+        register(world, **fields)
+    with reverts("models: class takes no verifier code"):
+        register(world, verifier=ZERO_ADDRESS, **fields)
+    model_id = register(world, verifier=ZERO_ADDRESS, verifier_code_hash=b"\0" * 32, **fields)
     assert world.models.terms(model_id).determinism == determinism
+
+
+def register_class(world: World, determinism: DeterminismClass, **fields: int) -> bytes:
+    return register(
+        world,
+        determinism=int(determinism),
+        verifier=ZERO_ADDRESS,
+        verifier_code_hash=b"\0" * 32,
+        **fields,
+    )
+
+
+@pytest.mark.parametrize("scale", [0, 9, 18])
+def test_register__float__tolerates_at_least_one_step(world: World, scale: int) -> None:
+    step = WAD >> scale
+    with reverts("models: tolerance under one step"):
+        register_class(world, DeterminismClass.FLOAT, output_scale=scale, tolerance=step - 1)
+    assert register_class(world, DeterminismClass.FLOAT, output_scale=scale, tolerance=step)
+
+
+@pytest.mark.parametrize("scales", [(1, 0), (0, 1)])
+def test_register__seeded_with_a_scale__reverts(world: World, scales: tuple[int, int]) -> None:
+    with reverts("models: tokens are whole numbers"):
+        register_class(
+            world, DeterminismClass.SEEDED, input_scale=scales[0], output_scale=scales[1], tolerance=0
+        )
 
 
 def test_stop__by_publisher__refuses_new_requests_for_good(world: World) -> None:

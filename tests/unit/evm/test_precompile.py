@@ -155,15 +155,6 @@ def test_infer__assurance_of_no_evidence_here__refused(fork: Fork) -> None:
     assert refusal(fork, fork.infer_data(assurance=3)) is Reason.ASSURANCE_UNAVAILABLE
 
 
-def test_infer__class_without_evidence__refused(fork: Fork) -> None:
-    from foretell_spec.divergence import DeterminismClass
-
-    other = fork.make_manifest(determinism=DeterminismClass.OPEN, verifier_code_hash=b"\0" * 32)
-    fork.transact(fork.models.functions.register(other.words(), "0x" + "00" * 20))
-    data = fork.infer_data().replace(fork.model_id, other.model_id)
-    assert refusal(fork, data) is Reason.ASSURANCE_UNAVAILABLE
-
-
 def test_infer__costs_the_schedule(fork: Fork) -> None:
     fork.add_operator()
     fork.infer()

@@ -42,8 +42,29 @@ def test_manifest__bad_field__names_it(field, value):
         replace(example_manifest(), **{field: value})
 
 
-def test_manifest__other_classes_need_no_verifier():
-    assert replace(example_manifest(), determinism=DeterminismClass.FLOAT, verifier_code_hash=b"\0" * 32)
+OTHER_CLASSES = [c for c in DeterminismClass if c is not DeterminismClass.CIRCUIT]
+
+
+@pytest.mark.parametrize("determinism", OTHER_CLASSES)
+def test_manifest__other_classes__have_no_verifier(determinism):
+    whole = {"determinism": determinism, "input_scale": 0, "output_scale": 0, "tolerance": WAD}
+    assert replace(example_manifest(), verifier_code_hash=b"\0" * 32, **whole)
+    with pytest.raises(ManifestError, match="verifier_code_hash: belongs to class CIRCUIT alone"):
+        replace(example_manifest(), **whole)
+
+
+def test_manifest__float__tolerates_at_least_one_step():
+    fields = {"determinism": DeterminismClass.FLOAT, "verifier_code_hash": b"\0" * 32, "output_scale": 9}
+    assert replace(example_manifest(), tolerance=WAD >> 9, **fields)
+    with pytest.raises(ManifestError, match="tolerance: must be at least one step"):
+        replace(example_manifest(), tolerance=(WAD >> 9) - 1, **fields)
+
+
+@pytest.mark.parametrize("scales", [(1, 0), (0, 1)])
+def test_manifest__seeded__has_whole_tokens(scales):
+    fields = {"determinism": DeterminismClass.SEEDED, "verifier_code_hash": b"\0" * 32}
+    with pytest.raises(ManifestError, match="tokens are whole numbers"):
+        replace(example_manifest(), input_scale=scales[0], output_scale=scales[1], **fields)
 
 
 def test_from_words__round_trip():

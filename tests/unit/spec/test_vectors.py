@@ -11,7 +11,8 @@ from foretell_spec.draw import draw, draw_seed, minus_log2
 from foretell_spec.errors import CalldataError, SignatureError, TensorError
 from foretell_spec.manifest import MANIFEST_WORDS, Manifest
 from foretell_spec.reasons import Reason, reason_of
-from foretell_spec.request import settlement_request_id
+from foretell_spec.request import call_seed, settlement_request_id
+from foretell_spec.sampling import gumbel, sample
 from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import dequantise, from_felt, quantise, tensor_hash, to_felt
 from scripts.build_vectors import main as build_vectors
@@ -121,8 +122,9 @@ def test_native_infer(row):
     data = raw(row["data"])
     call = abi.decode_infer(data)
     assert call == abi.InferCall(
-        raw(row["model_id"]), tuple(int(x) for x in row["inputs"]), abi.Assurance(row["min_assurance"])
-    )
+        raw(row["model_id"]), tuple(int(x) for x in row["inputs"]), abi.Assurance(row["min_assurance"]),
+        row["accepts_open"],
+    )  # fmt: skip
     assert data.startswith(abi.encode_infer(call))
     assert gas.required_gas(data) == row["gas"]
     assert gas.required_gas(data, is_static=True) == row["static_gas"]
@@ -134,10 +136,10 @@ def test_native_fail(row):
     assert gas.required_gas(data) == row["gas"]
     reason = reason_of(raw(row["output"]))
     if reason is Reason.UNKNOWN_FUNCTION:
-        assert data[:4] not in (abi.INFER, abi.RECEIPT, abi.ASSURANCE_OF)
+        assert data[:4] not in (abi.INFER, abi.INFER_OPEN, abi.RECEIPT, abi.ASSURANCE_OF)
         return
     with pytest.raises(CalldataError):
-        (abi.decode_infer if data[:4] == abi.INFER else abi.decode_receipt_id)(data)
+        (abi.decode_infer if data[:4] in (abi.INFER, abi.INFER_OPEN) else abi.decode_receipt_id)(data)
 
 
 @rows("draw", "minus_log2")
@@ -166,3 +168,28 @@ def test_reveal(row):
     reveal = Reveal(raw(row["hidden"]), Bundle.from_json(row["bundle"]), raw(row["salt"]))
     assert reveal.holds is row["holds"]
     assert reveal.digest(31337, PRECOMPILE) == raw(row["digest"])
+
+
+@rows("seeded", "seed")
+def test_call_seed(row):
+    parts = {
+        key: raw(value) if key in ("model_id", "input_hash") else value
+        for key, value in row.items()
+        if key not in ("name", "seed")
+    }
+    assert call_seed(**parts) == raw(row["seed"])
+
+
+def test_call_seed__differs_for_each_part():
+    seeds = [row["seed"] for row in vectors("seeded", "seed")]
+    assert len(set(seeds)) == len(seeds) == 8
+
+
+@rows("seeded", "gumbel")
+def test_gumbel(row):
+    assert gumbel(raw(row["seed"]), row["step"], row["token"]) == int(row["noise"])
+
+
+@rows("seeded", "sample")
+def test_sample(row):
+    assert sample(raw(row["seed"]), row["step"], [int(x) for x in row["logits"]]) == row["token"]

@@ -5,6 +5,7 @@ from foretell_spec.tensor import dequantise
 from tests.kit.chain import Contract, reverts
 from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW, SCALE
 from tests.kit.world import (
+    ATTESTED,
     CANCEL_DELAY,
     DELIVERED,
     DISPUTE_BOND,
@@ -50,6 +51,19 @@ def test_ask__answered__stores_the_outputs(world: World, ask: Contract, assuranc
     assert vars(result.event("Answered")) == {
         "id": ask.last_id(), "state": state, "assurance": assurance, "outputs": wad(world.right),
     }  # fmt: skip
+
+
+def test_ask_open__answered__stays_provisional(world: World, ask: Contract) -> None:
+    world.script(world.right, assurance=SIGNED)
+    assert ask.ask_open(world.model_id, INPUTS, SIGNED).value == wad(world.right)
+    answer = ask.answer_of(ask.last_id())
+    assert (answer.state, answer.assurance, answer.outputs) == (PROVISIONAL, SIGNED, wad(world.right))
+
+
+def test_ask_open__less_assurance_than_asked__reverts(world: World, ask: Contract) -> None:
+    world.script(world.right, assurance=SIGNED)
+    with reverts("assured: assurance too low"):
+        ask.ask_open(world.model_id, INPUTS, ATTESTED)
 
 
 def test_ask__less_assurance_than_asked__reverts(world: World, ask: Contract) -> None:
