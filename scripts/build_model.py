@@ -20,7 +20,8 @@ from foretell_cli.logging import LogFormat, configure_logging
 from foretell_relayer.models import report
 from foretell_relayer.models.add import Added, Options, add
 from foretell_relayer.models.folder import SRS
-from foretell_relayer.models.search import Step, evenly
+from foretell_relayer.models.samples import evenly
+from foretell_relayer.models.search import Step
 from scripts import train_volatility as training
 
 NAME: Final = "volatility"

@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 
 from foretell_cli.logging import LogFormat, configure_logging
-from foretell_relayer.infer.client import WitnessWorker
+from foretell_relayer.infer.client import InferenceWorker
 from foretell_relayer.models import onnx_file, samples
-from foretell_relayer.models.folder import MODEL, ModelFolder, load
+from foretell_relayer.models.folder import MODEL, CircuitFolder, load_circuit
 from foretell_relayer.models.store import CircuitCache
 from scripts import train_volatility as training
 from scripts.train_volatility import TEST_FROM, VALIDATION_FROM, Array, Split
@@ -93,11 +93,11 @@ def garch(returns: pd.Series, fit_before: str, dates: pd.DatetimeIndex, *, lever
 
 
 @contextmanager
-def circuit(folder: ModelFolder) -> Iterator[Callable[[Array], Array]]:
+def circuit(folder: CircuitFolder) -> Iterator[Callable[[Array], Array]]:
     """The circuit's volatility, from the integers that a contract would get."""
     files = CircuitCache().files(folder)
     scale = folder.manifest.output_scale
-    with WitnessWorker() as worker:
+    with InferenceWorker() as worker:
 
         def run(rows: Array) -> Array:
             inputs = samples.quantise_rows(rows, folder.manifest.input_scale)
@@ -107,7 +107,7 @@ def circuit(folder: ModelFolder) -> Iterator[Callable[[Array], Array]]:
         yield run
 
 
-def evaluate(folder: ModelFolder) -> tuple[list[Score], float]:
+def evaluate(folder: CircuitFolder) -> tuple[list[Score], float]:
     """The table's rows, and the largest distance between circuit and ONNX Runtime in the test years."""
     prices = training.prices()
     returns = training.daily_returns(prices)
@@ -156,7 +156,7 @@ def keep(document: Path, text: str) -> None:
 def main(model: Path, write: Path | None) -> None:
     """Compare the volatility model with GARCH(1,1) on the years 2014 to 2018."""
     configure_logging(LogFormat.AUTO)
-    scores, distance = evaluate(load(model))
+    scores, distance = evaluate(load_circuit(model))
     text = (
         f"{table(scores)}\n\nLargest distance between circuit and ONNX Runtime on these days: {distance:.5f}."
     )

@@ -7,6 +7,7 @@ import click
 from foretell_cli.group import ForetellGroup, LazyCommand
 
 COMMANDS: Final = (
+    LazyCommand("judge", "foretell_cli.judge:judge", "Say which of contradicting operators deviated."),
     LazyCommand("model", "foretell_relayer.models.cli:model", "Make, show and check model folders."),
     LazyCommand(
         "node", "foretell_cli.node:node", "Run a development chain whose contracts can call your models."

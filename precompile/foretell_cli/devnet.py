@@ -26,7 +26,7 @@ from foretell_contracts import load
 from foretell_evm.chain import ForetellChain
 from foretell_evm.config import ChainConfig, Mining
 from foretell_evm.rpc.provider import ForetellProvider
-from foretell_relayer.models.folder import ModelFolder
+from foretell_relayer.models.folder import CircuitFolder, ModelFolder
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.samples import to_wad
 from foretell_relayer.models.store import ModelStore
@@ -40,6 +40,7 @@ from foretell_spec.addresses import (
 )
 from foretell_spec.manifest import Manifest
 from foretell_spec.operator import Operator
+from foretell_spec.request import NO_SEED
 from foretell_spec.tensor import Tensor
 
 ETHER: Final = 10**18
@@ -67,7 +68,7 @@ class DevnetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A model on the chain: its folder, and the contract that verifies its proofs."""
+    """A model on the chain: its folder, and the contract that verifies its proofs, zero where it has none."""
 
     folder: ModelFolder
     verifier: ChecksumAddress
@@ -177,15 +178,16 @@ class Devnet:
     def register_model(self, folder: Path) -> RegisteredModel:
         """Put a model on the chain, and make every operator able to answer for it.
 
-        Deploys its verifier contract, registers it, and sets its circuit up, which takes a second or more
-        when this machine sees the model for the first time. What the chain has already is left as it is.
+        Registers it, with a verifier contract if it has a circuit, and makes it ready, which takes a second
+        or more when this machine sees the model for the first time. What the chain has already is left as it
+        is.
 
         Raises:
-            BadFolder: the folder is incomplete, altered or damaged.
+            ModelError: the folder is incomplete, altered or damaged, or cannot be served here.
             DevnetError: its manifest names a publisher, who alone may register it.
         """
         model = self.store.add(folder)
-        self.store.circuit(model.model_id)
+        self.store.prepare(model.model_id)
         entry = self.model_registry.functions.entry(model.model_id).call()
         registered = RegisteredModel(model, entry[1] if entry[2] else self.publish(model))
         self.models[model.model_id] = registered
@@ -227,9 +229,9 @@ class Devnet:
         self.chain.remove_operator(operator.address)
         _close(operator.service)
 
-    def infer(self, model: RegisteredModel, inputs: Tensor) -> Tensor:
-        """The model's one correct output for quantised ``inputs``."""
-        return self._runner.infer(model.folder, inputs)
+    def infer(self, model: RegisteredModel, inputs: Tensor, seed: bytes = NO_SEED) -> Tensor:
+        """The model's output for quantised ``inputs``: the one correct one, where its class defines it."""
+        return self._runner.infer(model.folder, inputs, seed)
 
     def prove(self, model: RegisteredModel, inputs: Tensor) -> tuple[Tensor, bytes]:
         """The model's output for quantised ``inputs``, and a proof of it as Settlement takes it."""
@@ -269,20 +271,24 @@ class Devnet:
         return receipt
 
     def publish(self, model: ModelFolder) -> ChecksumAddress:
-        """Deploy a model's verifier, register the model, and return the verifier's address.
+        """Deploy a model's verifier, if it has one, and register the model; the verifier's address, or zero.
 
         Raises:
             DevnetError: its manifest names a publisher, who alone may register it.
         """
         if model.manifest.publisher != ZERO_ADDRESS:
             raise DevnetError(f"{model.name}: only its publisher {model.manifest.publisher} may register it")
+        verifier = self._deploy_verifier(model) if isinstance(model, CircuitFolder) else ZERO_ADDRESS
+        self.transact(self.treasury, self.model_registry.functions.register(model.manifest.words(), verifier))
+        return verifier
+
+    def _deploy_verifier(self, model: CircuitFolder) -> ChecksumAddress:
         verifier = self.w3.eth.contract(
             abi=model.verifier.abi, bytecode=HexStr("0x" + model.verifier.bytecode.hex())
         )
         address = self.transact(self.treasury, verifier.constructor())["contractAddress"]
         if address is None:
             raise DevnetError(f"{model.name}: its verifier contract was not created")
-        self.transact(self.treasury, self.model_registry.functions.register(model.manifest.words(), address))
         return address
 
     def _predeployed(self, name: str, address: ChecksumAddress) -> Contract:

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from foretell_evm.description import ChainDescription
 from foretell_evm.errors import UpstreamError
 from foretell_spec.errors import SpecError
-from foretell_spec.sidecar import Sidecar
+from foretell_spec.sidecar import Dissent, Sidecar
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _TIMEOUT_S: Final = 30.0
@@ -81,6 +81,22 @@ class Upstream:
         """
         return ChainDescription.read(self.call("foretell_chain"))
 
+    def chain_id(self) -> int:
+        """The chain's id, as the node says."""
+        return self._integer("eth_chainId", self.call("eth_chainId"))
+
+    def dissents(self) -> tuple[Dissent, ...]:
+        """The dissents that the node's pool knows.
+
+        Raises:
+            UpstreamError: the node does not give them in their form.
+        """
+        answer = self.call("foretell_pool")
+        try:
+            return tuple(Dissent.from_json(each) for each in answer["dissents"])
+        except (KeyError, TypeError, SpecError) as error:
+            raise UpstreamError(f"{self.url} gives no dissents: {error}") from None
+
     def head(self) -> int:
         """Number of the node's last block."""
         return self._integer("eth_blockNumber", self.call("eth_blockNumber"))
@@ -107,7 +123,7 @@ class Upstream:
 
     def _integer(self, method: str, value: Any) -> int:
         if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-            raise UpstreamError(f"{self.url} answers {method} without a block number")
+            raise UpstreamError(f"{self.url} answers {method} without a number")
         return int(value, 16)
 
 

@@ -15,7 +15,7 @@ from web3.types import TxReceipt
 
 from foretell_contracts import load
 from foretell_relayer.errors import RelayError
-from foretell_relayer.models.folder import ModelFolder
+from foretell_relayer.models.folder import CircuitFolder
 from foretell_spec import addresses
 
 ETHER: Final = 10**18
@@ -100,7 +100,7 @@ def deploy_protocol(w3: Web3, account: LocalAccount, params: ProtocolParams | No
 
 
 def register_model(
-    w3: Web3, account: LocalAccount, book: AddressBook, folder: ModelFolder
+    w3: Web3, account: LocalAccount, book: AddressBook, folder: CircuitFolder
 ) -> ChecksumAddress:
     """Deploy a model's verifier and register the model; returns the verifier's address.
 

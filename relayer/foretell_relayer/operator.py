@@ -1,8 +1,8 @@
 """An operator in this process: answers jobs with the models of a store, signs, and proves where that is
 asked.
 
-It implements ``foretell_spec.operator.QuorumOperator``. The witness comes from a process that stays, a proof
-from a child of its own, so a crash of either is an error of one job and of nothing else.
+It implements ``foretell_spec.operator.QuorumOperator``. Outputs come from a process that stays, a proof from
+a child of its own, so a crash of either is an error of one job and of nothing else.
 """
 
 import secrets
@@ -15,7 +15,8 @@ import structlog
 from eth_keys.datatypes import PrivateKey
 from eth_typing import ChecksumAddress
 
-from foretell_relayer.infer.client import WitnessWorker
+from foretell_relayer.infer.client import InferenceWorker
+from foretell_relayer.infer.run import run_model
 from foretell_relayer.models.errors import InsecureModel
 from foretell_relayer.models.folder import ModelFolder
 from foretell_relayer.models.proofs import ProofCache
@@ -26,6 +27,7 @@ from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import seal
 from foretell_spec.operator import InferenceJob, Sealed
+from foretell_spec.request import NO_SEED
 from foretell_spec.tensor import Tensor
 
 log = structlog.get_logger(__name__)
@@ -67,7 +69,7 @@ class LocalOperator:
         self._store = store
         self._proofs = proofs
         self._accept_insecure_srs = accept_insecure_srs
-        self._worker = WitnessWorker()
+        self._worker = InferenceWorker()
 
     def __repr__(self) -> str:
         return f"LocalOperator({self._identity!r})"
@@ -91,11 +93,11 @@ class LocalOperator:
         return self._identity.signer
 
     def prepare(self, model_ids: Iterable[bytes] | None = None) -> None:
-        """Set circuits up before the first question, of all models by default: a second each where nothing is
+        """Make models ready before the first question, all of them by default: a second each where nothing is
         cached.
         """
         for model_id in [folder.model_id for folder in self._store] if model_ids is None else model_ids:
-            self._store.circuit(model_id)
+            self._store.prepare(model_id)
 
     def answer(self, job: InferenceJob) -> Bundle:
         """Run the model, sign, and prove if the job asks for ``PROVEN``.
@@ -103,11 +105,13 @@ class LocalOperator:
         Raises:
             UnknownModel: the store does not hold the model.
             InsecureModel: its SRS is fit for development chains only, and this is none.
+            NoProofs: the job asks for a proof, and the model has no circuit.
+            ModelError: the model cannot be run here; the leaf says why.
             TensorError: the inputs are not of the model's domain.
             ProveError: EZKL could not answer.
         """
         folder = self._admit(job)
-        outputs = self.infer(folder, job.inputs)
+        outputs = self.infer(folder, job.inputs, job.seed)
         proof = self.prove(folder, job.inputs, outputs) if job.min_assurance >= Assurance.PROVEN else b""
         bundle = Bundle(
             request_id=job.request_id,
@@ -127,14 +131,15 @@ class LocalOperator:
         commitment, reveal = seal(bundle, salt, key, job.chain_id, job.verifying_contract)
         return Sealed(commitment, lambda: reveal)
 
-    def infer(self, folder: ModelFolder, inputs: Tensor) -> Tensor:
-        """The model's one correct output for quantised ``inputs``."""
-        return self._worker.witness(self._store.circuit(folder.model_id).circuit, inputs)
+    def infer(self, folder: ModelFolder, inputs: Tensor, seed: bytes = NO_SEED) -> Tensor:
+        """The model's output for quantised ``inputs``: the one correct one, where its class defines it."""
+        return run_model(self._worker, self._store, folder, inputs, seed)
 
     def prove(self, folder: ModelFolder, inputs: Tensor, outputs: Tensor) -> bytes:
         """A verified proof that ``outputs`` are the model's for ``inputs``, from the cache if it is there.
 
         Raises:
+            NoProofs: the model has no circuit.
             WrongWitness: they are not; so nothing can prove them.
         """
         known = self._proofs.get(folder.model_id, inputs, outputs) if self._proofs else None

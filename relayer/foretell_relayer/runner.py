@@ -6,6 +6,7 @@ import structlog
 
 from foretell_relayer.errors import NoModel
 from foretell_relayer.models.errors import InsecureModel
+from foretell_relayer.models.folder import CircuitFolder
 from foretell_relayer.models.store import ModelStore
 from foretell_relayer.operator import DEVELOPMENT_CHAINS, LocalOperator
 from foretell_relayer.prove.errors import InvalidProof
@@ -56,13 +57,19 @@ class LocalRunner:
 
 
 def require_models(store: ModelStore) -> None:
-    """Refuse to start with nothing to do.
+    """Refuse to start with nothing to do, or with a model whose results Settlement does not take.
 
     Raises:
-        NoModel: there is nothing to serve.
+        NoModel: there is nothing to serve, or a model is not of class CIRCUIT.
     """
     if not list(store):
         raise NoModel("there is no model to serve")
+    others = [folder.name for folder in store if not isinstance(folder, CircuitFolder)]
+    if others:
+        raise NoModel(
+            f"{', '.join(others)}: Settlement takes models of class CIRCUIT alone; "
+            "others are served by `foretell node`"
+        )
 
 
 def require_secure(store: ModelStore, chain_id: int, *, accept_insecure: bool) -> None:

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from foretell_cli.logging import LogFormat, configure_logging
-from foretell_relayer.infer.client import WitnessWorker
+from foretell_relayer.infer.client import InferenceWorker
 from foretell_relayer.models import gas, samples
-from foretell_relayer.models.folder import load
+from foretell_relayer.models.folder import load_circuit
 from foretell_relayer.models.store import CircuitCache
 from foretell_relayer.prove import circuit
 from foretell_relayer.prove.solidity import EIP170_LIMIT
@@ -44,10 +44,10 @@ def timed(work: Callable[[], object], times: int) -> list[float]:
 def main(times: int) -> None:
     """Measure the shipped model. Exits 1 where it misses a bar."""
     configure_logging(LogFormat.AUTO)
-    folder = load(FOLDER)
+    folder = load_circuit(FOLDER)
     verifier = folder.verifier.compiled()
     (inputs,) = samples.quantise_rows(folder.samples()[:1], folder.manifest.input_scale)
-    with tempfile.TemporaryDirectory() as scratch, WitnessWorker() as worker:
+    with tempfile.TemporaryDirectory() as scratch, InferenceWorker() as worker:
         begin = time.perf_counter()
         files = CircuitCache(Path(scratch)).files(folder)
         set_up = time.perf_counter() - begin

@@ -23,7 +23,7 @@ from eth_utils import keccak
 
 from foretell_evm.vm import ForetellVM
 from foretell_relayer.models import samples
-from foretell_relayer.models.folder import load
+from foretell_relayer.models.folder import load_circuit
 from foretell_relayer.models.store import CircuitCache
 from foretell_relayer.prove import circuit
 from foretell_spec.tensor import to_felt
@@ -36,7 +36,7 @@ CALLER: Final = Address(b"\x11" * 20)
 
 def calldata() -> tuple[bytes, bytes]:
     """The shipped model's verifier, and a call that it accepts."""
-    folder = load(FOLDER)
+    folder = load_circuit(FOLDER)
     (inputs,) = samples.quantise_rows(folder.samples()[:1], folder.manifest.input_scale)
     with tempfile.TemporaryDirectory() as scratch:
         proof = circuit.prove(CircuitCache(Path(scratch)).files(folder), inputs)

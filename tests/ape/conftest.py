@@ -3,6 +3,7 @@
 import pytest
 
 from foretell_relayer.operator import LocalOperator
+from foretell_spec.request import NO_SEED
 
 ETHER = 10**18
 WAD = 10**18
@@ -79,9 +80,9 @@ def forecast(inference, volatility, feed):
 class Liar(LocalOperator):
     """Says that tomorrow will be wilder than the model says."""
 
-    def infer(self, folder, inputs):
+    def infer(self, folder, inputs, seed=NO_SEED):
         one_percent = 1 << folder.manifest.output_scale
-        return tuple(q + one_percent for q in super().infer(folder, inputs))
+        return tuple(q + one_percent for q in super().infer(folder, inputs, seed))
 
 
 @pytest.fixture

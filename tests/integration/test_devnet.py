@@ -19,6 +19,7 @@ from foretell_relayer.models.store import ModelStore
 from foretell_relayer.operator import Identity, LocalOperator
 from foretell_spec.addresses import CIRCUIT_VERIFIER, PRECOMPILE
 from foretell_spec.assurance import Assurance
+from foretell_spec.request import NO_SEED
 from foretell_spec.tensor import Tensor, dequantise
 
 VOLATILITY = Path(__file__).resolve().parents[2] / "models" / "volatility"
@@ -134,8 +135,8 @@ def test_fund__stranger__has_it(devnet: Devnet) -> None:
 class Liar(LocalOperator):
     """Gives an output that no proof supports."""
 
-    def infer(self, folder: object, inputs: Tensor) -> Tensor:
-        return tuple(q + 1 for q in super().infer(folder, inputs))  # type: ignore[arg-type]
+    def infer(self, folder: object, inputs: Tensor, seed: bytes = NO_SEED) -> Tensor:
+        return tuple(q + 1 for q in super().infer(folder, inputs, seed))  # type: ignore[arg-type]
 
 
 def make_liar(identity: Identity, store: ModelStore, proofs: ProofCache) -> Liar:

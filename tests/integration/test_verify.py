@@ -157,9 +157,9 @@ LIES: list[tuple[Lie, str]] = [
     (about("foretell_chain", lambda result: {**result, "chain_id": "5"}), "chain_id"),
     (about("foretell_chain", lambda result: {**result, "more": 1}), "more"),
     (about("foretell_chain", lambda _: []), "description"),
-    (about("eth_blockNumber", lambda _: "many"), "without a block number"),
-    (about("eth_blockNumber", lambda _: {}), "without a block number"),
-    (about("eth_blockNumber", lambda _: "-0x1"), "without a block number"),
+    (about("eth_blockNumber", lambda _: "many"), "without a number"),
+    (about("eth_blockNumber", lambda _: {}), "without a number"),
+    (about("eth_blockNumber", lambda _: "-0x1"), "without a number"),
     (about("eth_blockNumber", lambda _: hex(10**6)), "header not found"),
 ]
 

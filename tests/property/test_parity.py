@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretell_relayer.infer.client import WitnessWorker
+from foretell_relayer.infer.client import InferenceWorker
 from foretell_relayer.models.folder import MODEL
 from foretell_relayer.models.store import CircuitCache
 from foretell_spec.tensor import WAD, dequantise
@@ -22,7 +22,7 @@ HIGH = FOLDER.manifest.input_max * (WAD >> FOLDER.manifest.input_scale)
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory):
     files = CircuitCache(tmp_path_factory.mktemp("cache")).files(FOLDER)
-    with WitnessWorker() as worker:
+    with InferenceWorker() as worker:
         yield lambda q: worker.witness(files.circuit, q)
 
 

@@ -1,3 +1,3 @@
-"""Inference: the integers of a circuit's witness, from a process that stays, so that an answer costs
-milliseconds.
+"""Inference: a circuit's witness, or an ONNX graph's output, from a process that stays, so that an answer
+costs milliseconds.
 """

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
@@ -25,13 +25,14 @@ from foretell_spec.tensor import Tensor
 log = structlog.get_logger(__name__)
 
 WORKER: Final = Limits(seconds=30, memory=4 * GIB, file=1 << 20)
-"""``seconds`` holds for each answer. A witness writes no file."""
+"""``seconds`` holds for each answer. Neither a witness nor a session writes a file."""
 
 _CHUNK: Final = 1 << 16
 
 
-class WitnessWorker:
-    """One process that computes witnesses. Safe to share among threads, which it serves one after another.
+class InferenceWorker:
+    """One process that computes witnesses and runs ONNX graphs. Safe to share among threads, which it serves
+    one after another.
 
     It starts with the first question. A process that dies is replaced, and the question it died on asked
     once more: whoever killed it (an operator, the kernel short of memory) was hardly after that question.
@@ -64,14 +65,27 @@ class WitnessWorker:
             EzklRefused: the circuit cannot hold these inputs, or its file is damaged.
             ProveError: the process could not answer; the leaf says why.
         """
-        arguments = {"circuit": str(circuit), "inputs": encode(inputs)}
+        found = self._answer("ezkl.witness", {"circuit": str(circuit), "inputs": encode(inputs)})
+        return decode(found["outputs"])
+
+    def run(self, graph: Path, graph_hash: bytes, values: Sequence[float]) -> Sequence[float]:
+        """Output of an ONNX ``graph``, in its own numbers: integers of an integer graph stay integers.
+
+        Raises:
+            EzklRefused: the file's hash is another one, or ONNX Runtime cannot run it on these values.
+            ProveError: the process could not answer; the leaf says why.
+        """
+        arguments = {"path": str(graph), "onnx_hash": graph_hash.hex(), "values": list(values)}
+        outputs: Sequence[float] = self._answer("onnx.answer", arguments)
+        return outputs
+
+    def _answer(self, task: str, arguments: Mapping[str, Any]) -> Any:
         with self._lock:
             try:
-                answer = self._ask("ezkl.witness", arguments)
+                return self._ask(task, arguments).value
             except ChildCrashed as error:
-                log.warning("witness_worker_restarted", code=error.code, why=error.message)
-                answer = self._ask("ezkl.witness", arguments)
-        return decode(answer.value["outputs"])
+                log.warning("inference_worker_restarted", code=error.code, why=error.message)
+                return self._ask(task, arguments).value
 
     def close(self) -> None:
         """End the process. A later question starts another."""
@@ -92,7 +106,7 @@ class WitnessWorker:
             self._end()
             raise
         except ProveError:
-            raise  # EZKL refused the question; the process is as good as before
+            raise  # the question was refused; the process is as good as before
         except BaseException:
             self._end()  # interrupted: an answer to the old question must not meet the next one
             raise
@@ -104,7 +118,7 @@ class WitnessWorker:
         command = [sys.executable, "-m", "foretell_relayer.infer.worker", *limits]
         started = sandbox.start(command, sandbox.environment(scratch), cwd=scratch, stderr=self._log)
         self._child = self._process.enter_context(started)
-        log.debug("witness_worker_started", pid=self._child.pid)
+        log.debug("inference_worker_started", pid=self._child.pid)
         return self._child
 
     def _exchange(self, child: "subprocess.Popen[bytes]", line: bytes, task: str) -> Mapping[str, Any]:

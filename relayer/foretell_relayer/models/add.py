@@ -5,7 +5,6 @@ with ONNX Runtime on all samples, ran on the corners of its domain, and whose ve
 proof.
 """
 
-import math
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,14 +14,13 @@ import numpy as np
 from eth_typing import ChecksumAddress
 from eth_utils import keccak
 
-from foretell_relayer.infer.client import WitnessWorker
+from foretell_relayer.infer.client import InferenceWorker
 from foretell_relayer.models import folder as folders
 from foretell_relayer.models import gas, onnx_file, samples, search
-from foretell_relayer.models.documents import Circuit, Metadata, Srs, VerifierFile, VerifierSource
-from foretell_relayer.models.errors import BadModel, BadSamples, Inaccurate, NoCircuit
-from foretell_relayer.models.folder import INSECURE_CEREMONY, ModelFolder
+from foretell_relayer.models.documents import Circuit, CircuitMetadata, Srs, VerifierFile, VerifierSource
+from foretell_relayer.models.errors import BadModel, Inaccurate, NoCircuit
+from foretell_relayer.models.folder import INSECURE_CEREMONY, CircuitFolder
 from foretell_relayer.models.onnx_file import OnnxModel
-from foretell_relayer.models.samples import Array
 from foretell_relayer.models.search import Problem, Step
 from foretell_relayer.prove import circuit, solidity
 from foretell_relayer.prove.circuit import EZKL_VERSION, CircuitFiles, RunArgs
@@ -33,12 +31,6 @@ from foretell_spec.bundle import MAX_PROOF_BYTES
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest, metadata_hash
 from foretell_spec.tensor import Tensor
-
-MAX_SAMPLES: Final = 1000
-"""Samples that are compared; of more, as many are taken evenly."""
-
-MARGIN: Final = 0.25
-"""Share of the samples' range by which the default input domain is wider, at each end."""
 
 MAX_LOGROWS: Final = 17
 
@@ -83,7 +75,7 @@ class Figures:
 class Added:
     """A new model folder, and what was measured on the way."""
 
-    folder: ModelFolder
+    folder: CircuitFolder
     figures: Figures
 
 
@@ -112,9 +104,9 @@ def add(
     step("checking the model and the samples")
     model = onnx_file.inspect(model_file)
     rows = samples.load(sample_file, model.input_name, model.input_shape)
-    rows = rows[search.evenly(len(rows), MAX_SAMPLES)]
+    rows = rows[samples.evenly(len(rows), samples.MAX_SAMPLES)]
     expected = onnx_file.reference(model, rows)
-    domain = _domain(rows, options.domain)
+    domain = samples.domain(rows, options.domain)
     problem = Problem(model.path, rows, expected, domain, options.tolerance, options.max_logrows)
     with tempfile.TemporaryDirectory(prefix="foretell-") as scratch:
         built = _build(model, search.search(problem, step), Path(scratch), options, step)
@@ -126,20 +118,8 @@ def add(
             folders.SETTINGS: built.files.settings,
             folders.SRS: built.files.srs,
         }
-        return Added(folders.write(out, folder, files, rows, replace=overwrite), figures)
-
-
-def _domain(rows: Array, chosen: tuple[float, float] | None) -> tuple[float, float]:
-    low, high = float(rows.min()), float(rows.max())
-    if chosen is None:
-        margin = MARGIN * max(high - low, abs(high), abs(low), 1e-6)
-        return low - margin, high + margin
-    if not all(map(math.isfinite, chosen)) or chosen[0] > low or chosen[1] < high:
-        raise BadSamples(
-            f"the samples lie in {low:g} to {high:g}, "
-            f"outside the --input-range of {chosen[0]:g} to {chosen[1]:g}"
-        )
-    return chosen
+        folders.write(out, folder, files, rows, replace=overwrite)
+        return Added(replace(folder, path=out.resolve()), figures)
 
 
 def _build(model: OnnxModel, arguments: RunArgs, scratch: Path, options: Options, step: Step) -> _Built:
@@ -178,7 +158,7 @@ def _read_srs(path: Path) -> bytes:
 
 def _measure(model: OnnxModel, problem: Problem, built: _Built, step: Step) -> Figures:
     step(f"running the circuit on {len(problem.samples)} samples and on its domain's corners")
-    points = _corners(problem)
+    points = samples.corners(problem.domain, problem.samples.shape[1])
     scale = built.arguments.input_scale
     inputs = samples.quantise_rows(problem.samples, scale)
     outputs = _witnesses(built, inputs)
@@ -218,27 +198,21 @@ def _measure(model: OnnxModel, problem: Problem, built: _Built, step: Step) -> F
     )
 
 
-def _corners(problem: Problem) -> Array:
-    """The domain's two extreme corners and points between them that no sample need be near."""
-    low, high = problem.domain
-    size = problem.samples.shape[1]
-    between = np.random.Generator(np.random.PCG64(1)).uniform(low, high, (16, size))
-    return np.concatenate([np.full((1, size), high), np.full((1, size), low), between])
-
-
 def _witnesses(built: _Built, inputs: list[Tensor]) -> list[Tensor]:
     try:
-        with WitnessWorker() as worker:
+        with InferenceWorker() as worker:
             return [worker.witness(built.files.circuit, q) for q in inputs]
     except ProveError as error:
         raise NoCircuit(f"the circuit cannot run on an input of its domain ({error})") from None
 
 
-def _describe(model: OnnxModel, domain: tuple[float, float], built: _Built, options: Options) -> ModelFolder:
+def _describe(
+    model: OnnxModel, domain: tuple[float, float], built: _Built, options: Options
+) -> CircuitFolder:
     arguments, files, verifier = built.arguments, built.files, built.verifier
     chosen = arguments.to_ezkl() | {"ezkl": EZKL_VERSION}
     hashes = {"settings_hash": keccak(files.settings.read_bytes()), "vk_hash": keccak(files.vk.read_bytes())}
-    metadata = Metadata(
+    metadata = CircuitMetadata(
         name=options.name,
         onnx_hash=keccak(model.path.read_bytes()),
         input_shape=list(model.input_shape),
@@ -266,4 +240,4 @@ def _describe(model: OnnxModel, domain: tuple[float, float], built: _Built, opti
         proof_window=options.proof_window,
     )
     contract = VerifierFile(contract=solidity.CONTRACT, code_hash=verifier.code_hash, **asdict(verifier))
-    return ModelFolder(Path(), manifest, metadata, contract)
+    return CircuitFolder(Path(), manifest, metadata, contract)

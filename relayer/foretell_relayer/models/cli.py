@@ -2,13 +2,19 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from eth_utils import is_address, to_checksum_address
 from rich.console import Console
+from rich.table import Table
 
 from foretell_spec.addresses import ZERO_ADDRESS
+from foretell_spec.divergence import DeterminismClass
+from foretell_spec.tensor import MAX_OUTPUTS, MAX_SCALE
+
+if TYPE_CHECKING:
+    from foretell_relayer.models.folder import ModelFolder
 
 _FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -41,16 +47,34 @@ def model() -> None:
 @click.option(
     "--data", required=True, type=_FILE, help="Samples of the input: an .npz or .npy file, [n, inputs]."
 )
+@click.option(
+    "--class", "determinism", default="circuit", show_default=True,
+    type=click.Choice([each.name.lower() for each in DeterminismClass]),
+    help="What the model's one correct output is, and so what can be known of it.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make.  [default: models/NAME]")
 @click.option("--name", callback=_checked_name, help="Name for people.  [default: the file's name]")
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True,
-    help="Largest error admitted against ONNX Runtime, in units of the output.",
+    "--tolerance", type=click.FloatRange(min=0, min_open=True),
+    help="In units of the output. circuit: largest error against ONNX Runtime; float: largest benign "
+    "difference; seeded: by how much a token may miss the best one.  [default: 0.01, 0.0001, 0.001]",
 )  # fmt: skip
 @click.option(
     "--input-range", nargs=2, type=float, metavar="LOW HIGH",
-    help="Bounds of every input number.  [default: those of the samples and a quarter more]",
+    help="Bounds of every input number; not for seeded.  "
+    "[default: those of the samples and a quarter more]",
 )  # fmt: skip
+@click.option(
+    "--input-scale", type=click.IntRange(0, MAX_SCALE), metavar="BITS",
+    help="integer, float, open: bits behind the point of an input.  [default: 0, 18, 18]",
+)  # fmt: skip
+@click.option(
+    "--output-scale", type=click.IntRange(0, MAX_SCALE), metavar="BITS",
+    help="integer, float, open: bits behind the point of an output.  [default: 0, 18, 18]",
+)  # fmt: skip
+@click.option(
+    "--tokens", type=click.IntRange(1, MAX_OUTPUTS), help="seeded: tokens to sample in a call.  [default: 1]"
+)
 @click.option(
     "--publisher", callback=_checked_address, default=ZERO_ADDRESS,
     help="Who alone may register the model and stop it.  [default: anybody registers, nobody stops]",
@@ -63,55 +87,106 @@ def model() -> None:
     "--proof-window", type=click.IntRange(1, 2592000), default=86400, show_default=True, metavar="SECONDS",
     help="How long a promised or disputed proof may take.",
 )  # fmt: skip
-@click.option("--srs", type=_FILE, help="Structured reference string to use.  [default: a new one, insecure]")
+@click.option(
+    "--srs", type=_FILE, help="circuit: structured reference string to use.  [default: a new one, insecure]"
+)
 @click.option(
     "--ceremony", default=None, metavar="NAME",
-    help="Where --srs comes from; without it the file counts as insecure.",
+    help="circuit: where --srs comes from; without it the file counts as insecure.",
 )  # fmt: skip
 @click.option(
-    "--max-logrows", type=click.IntRange(7, 22), default=17, show_default=True,
-    help="Largest circuit, as a power of two; each step doubles memory and time.",
+    "--max-logrows", type=click.IntRange(7, 22),
+    help="circuit: the largest one, as a power of two; each step doubles memory and time.  [default: 17]",
 )  # fmt: skip
 @click.option("--replace", is_flag=True, help="Replace a model that is already in the folder.")
-def add(file: Path, data: Path, out: Path | None, name: str | None, replace: bool, **given: Any) -> None:
+def add(
+    file: Path,
+    data: Path,
+    determinism: str,
+    out: Path | None,
+    name: str | None,
+    replace: bool,
+    **given: Any,
+) -> None:
     """Make a model folder of an ONNX FILE.
 
-    Chooses the smallest circuit that agrees with ONNX Runtime on the samples within the tolerance,
-    compiles its verifier contract, proves once, and prints what it costs. FILE needs one float input of
-    fixed shape with a batch of 1, and one such output.
+    FILE needs one input of fixed shape with a batch of 1, and one such output: floats, or integers for the
+    class integer; of seeded, token numbers and a logit for each token. Samples show what the model will see.
 
     \b
-    Example:
+    circuit   proofs: finds the smallest circuit that agrees with ONNX Runtime, makes its verifier contract
+    integer   equality: an integer-only graph, the same bits everywhere
+    float     equality within a tolerance: pins this version of ONNX Runtime
+    seeded    sampled tokens: the seed is the call's, and each token can be checked
+    open      no correct output: says who answered, and no more
+
+    \b
+    Examples:
       foretell model add net.onnx --data samples.npz --tolerance 0.05
+      foretell model add net.onnx --data samples.npz --class float
     """
+    kind = DeterminismClass[determinism.upper()]
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    for option in sorted(_FOREIGN[kind] & set(chosen)):
+        raise click.UsageError(f"--{option.replace('_', '-')} says nothing about class {determinism}")
+    title = name or _name_of(file)
+    target = out or Path("models") / title
+    if "input_range" in chosen:
+        chosen["domain"] = chosen.pop("input_range")
+    if kind is DeterminismClass.CIRCUIT:
+        _add_circuit(file, data, target, {"name": title, **chosen}, overwrite=replace)
+    else:
+        _add_graph(file, data, target, {"name": title, "determinism": kind, **chosen}, overwrite=replace)
+
+
+_CIRCUIT_OPTIONS: Final = frozenset({"srs", "ceremony", "max_logrows"})
+_SCALES: Final = frozenset({"input_scale", "output_scale"})
+_FOREIGN: Final = {
+    DeterminismClass.CIRCUIT: _SCALES | {"tokens"},
+    DeterminismClass.INTEGER: _CIRCUIT_OPTIONS | {"tokens", "tolerance"},
+    DeterminismClass.FLOAT: _CIRCUIT_OPTIONS | {"tokens"},
+    DeterminismClass.SEEDED: _CIRCUIT_OPTIONS | _SCALES | {"input_range"},
+    DeterminismClass.OPEN: _CIRCUIT_OPTIONS | {"tokens", "tolerance"},
+}
+"""Options that have no meaning for a class."""
+
+
+def _add_circuit(file: Path, data: Path, target: Path, chosen: dict[str, Any], *, overwrite: bool) -> None:
     from foretell_relayer.models import add as adding
     from foretell_relayer.models import report
-    from foretell_relayer.models.folder import INSECURE_CEREMONY
 
-    if given["ceremony"] and not given["srs"]:
+    if "ceremony" in chosen and "srs" not in chosen:
         raise click.UsageError("--ceremony says where --srs comes from; give both")
-    chosen = name or _name_of(file)
-    options = adding.Options(
-        name=chosen,
-        domain=given.pop("input_range"),
-        ceremony=given.pop("ceremony") or INSECURE_CEREMONY,
-        **given,
-    )
-    target = out or Path("models") / chosen
     with report.progress(Console(stderr=True)) as step:
-        added = adding.add(file, data, target, options, step, overwrite=replace)
-    console = Console()
-    console.print(report.facts(added.folder))
-    console.print()
-    console.print(report.figures(added.figures))
-    console.print(f"\nwrote {target}", markup=False, highlight=False)
+        added = adding.add(file, data, target, adding.Options(**chosen), step, overwrite=overwrite)
+    _tell(added.folder, report.figures(added.figures), target)
     if added.folder.insecure:
-        console.print(
+        Console().print(
             "Its SRS was made on one machine: good for development chains, refused by operators elsewhere.",
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _add_graph(file: Path, data: Path, target: Path, chosen: dict[str, Any], *, overwrite: bool) -> None:
+    from foretell_relayer.models import add_graph as adding
+    from foretell_relayer.models import report
+
+    options = adding.GraphOptions(**chosen)
+    with report.progress(Console(stderr=True)) as step:
+        added = adding.add_graph(file, data, target, options, step, overwrite=overwrite)
+    _tell(added.folder, report.graph_figures(added.figures), target)
+
+
+def _tell(folder: "ModelFolder", figures: Table, target: Path) -> None:
+    from foretell_relayer.models import report
+
+    console = Console()
+    console.print(report.facts(folder))
+    console.print()
+    console.print(figures)
+    console.print(f"\nwrote {target}", markup=False, highlight=False)
 
 
 @model.command()
@@ -131,13 +206,16 @@ def show(folders: tuple[Path, ...]) -> None:
 @model.command()
 @click.argument("folder", type=_FOLDER)
 @click.option(
-    "--prove/--no-prove", default=True, show_default=True, help="Also prove a sample and verify the proof."
+    "--prove/--no-prove",
+    default=True,
+    show_default=True,
+    help="Of a circuit, also prove a sample and verify the proof.",
 )
 def check(folder: Path, prove: bool) -> None:
-    """Check that FOLDER is whole and that its circuit works on this machine.
+    """Check that FOLDER is whole and that its model works on this machine.
 
-    Sets the circuit up again, compares its key with the manifest, runs the samples against ONNX Runtime,
-    and proves.
+    Of a circuit: sets it up again, compares its key with the manifest, runs the samples against ONNX Runtime,
+    and proves. Of other classes: checks graph and runtime, and runs the samples in more than one way.
     """
     from foretell_relayer.models import report
     from foretell_relayer.models.check import check_folder

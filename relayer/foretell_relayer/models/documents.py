@@ -6,6 +6,7 @@ keeps exact.
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -13,6 +14,7 @@ from eth_typing import ChecksumAddress
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import from_json
 
+from foretell_relayer.models import profile
 from foretell_relayer.models.errors import BadFolder
 from foretell_relayer.prove.solidity import CompiledVerifier
 from foretell_spec.divergence import DeterminismClass
@@ -128,6 +130,29 @@ class VerifierSource(_Document):
     solc: str
 
 
+class Runtime(_Document):
+    """What defines the values of a model that computes with floats."""
+
+    name: str
+    version: str
+    provider: str
+    optimisation: str
+    threads: int
+    batch: int
+
+    @classmethod
+    def here(cls) -> "Runtime":
+        """The runtime that this process has."""
+        return cls(
+            name=profile.NAME,
+            version=version(profile.NAME),
+            provider=profile.PROVIDER,
+            optimisation=profile.OPTIMISATION,
+            threads=profile.THREADS,
+            batch=profile.BATCH,
+        )
+
+
 class Metadata(_Document):
     """The part of a model that people read; the chain knows its hash."""
 
@@ -135,13 +160,34 @@ class Metadata(_Document):
     onnx_hash: Hash
     input_shape: list[int]
     output_shape: list[int]
-    circuit: Circuit
-    srs: Srs
-    verifier: VerifierSource
 
     def to_json(self) -> dict[str, Any]:
         """The object whose canonical JSON is hashed into the manifest."""
         return self.model_dump(mode="json")
+
+
+class RuntimeMetadata(Metadata):
+    """Of class FLOAT or SEEDED."""
+
+    runtime: Runtime
+
+
+class CircuitMetadata(Metadata):
+    """Of class CIRCUIT."""
+
+    circuit: Circuit
+    srs: Srs
+    verifier: VerifierSource
+
+
+METADATA: Final[dict[DeterminismClass, type[Metadata]]] = {
+    DeterminismClass.CIRCUIT: CircuitMetadata,
+    DeterminismClass.INTEGER: Metadata,
+    DeterminismClass.FLOAT: RuntimeMetadata,
+    DeterminismClass.SEEDED: RuntimeMetadata,
+    DeterminismClass.OPEN: Metadata,
+}
+"""What people must be able to read of a model of each class."""
 
 
 class ManifestFile(_Document):
@@ -150,7 +196,7 @@ class ManifestFile(_Document):
     format: int
     model_id: Hash
     manifest: ManifestFields
-    metadata: Metadata
+    metadata: CircuitMetadata | RuntimeMetadata | Metadata
 
 
 class VerifierFile(_Document):

@@ -7,7 +7,9 @@ ModelError
 ├── NoCircuit      R-MOD-004  no circuit within the limits holds the model
 ├── BadFolder      R-MOD-005  a model folder that is incomplete, altered or damaged
 ├── UnknownModel   R-MOD-006  no folder of this model here
-└── InsecureModel  R-MOD-007  an SRS for development chains, on another chain
+├── InsecureModel  R-MOD-007  an SRS for development chains, on another chain
+├── WrongRuntime   R-MOD-008  the runtime here is not the one that the model pins
+└── NoProofs       R-MOD-009  a proof was asked of a model without a circuit
 
 All of them mean: give up until somebody changes something.
 """
@@ -61,3 +63,16 @@ class InsecureModel(ModelError):
     """The model's SRS is fit for development chains only."""
 
     code = "R-MOD-007"
+
+
+class WrongRuntime(ModelError):
+    """The runtime here is not the one that defines the model's outputs."""
+
+    code = "R-MOD-008"
+    hint = "Install the version of onnxruntime that `foretell model show` names."
+
+
+class NoProofs(ModelError):
+    """A proof was asked for, and only models of class CIRCUIT have proofs."""
+
+    code = "R-MOD-009"

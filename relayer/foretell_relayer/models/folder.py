@@ -12,7 +12,16 @@ import numpy as np
 from eth_utils import keccak
 
 from foretell_relayer.models import documents, settings_file
-from foretell_relayer.models.documents import FORMAT, ManifestFields, ManifestFile, Metadata, VerifierFile
+from foretell_relayer.models.documents import (
+    FORMAT,
+    METADATA,
+    CircuitMetadata,
+    ManifestFields,
+    ManifestFile,
+    Metadata,
+    RuntimeMetadata,
+    VerifierFile,
+)
 from foretell_relayer.models.errors import BadFolder
 from foretell_relayer.models.samples import Array
 from foretell_spec.errors import SpecError
@@ -39,7 +48,6 @@ class ModelFolder:
     path: Path
     manifest: Manifest
     metadata: Metadata
-    verifier: VerifierFile
 
     @property
     def name(self) -> str:
@@ -53,8 +61,8 @@ class ModelFolder:
 
     @property
     def insecure(self) -> bool:
-        """Whether its SRS is fit for development chains only."""
-        return self.metadata.srs.ceremony == INSECURE_CEREMONY
+        """Whether its proofs are worth something on development chains only; without proofs, no."""
+        return False
 
     def samples(self) -> Array:
         """The samples that ship with the model, ``[n, input_size]`` floats; for demonstrations and checks."""
@@ -66,15 +74,26 @@ class ModelFolder:
         return rows
 
 
+@dataclass(frozen=True, slots=True)
+class CircuitFolder(ModelFolder):
+    """A model of class CIRCUIT: its outputs can be proved."""
+
+    metadata: CircuitMetadata
+    verifier: VerifierFile
+
+    @property
+    def insecure(self) -> bool:
+        return self.metadata.srs.ceremony == INSECURE_CEREMONY
+
+
 def load(path: Path) -> ModelFolder:
-    """Read a folder.
+    """Read a folder; of class CIRCUIT, a ``CircuitFolder``.
 
     Raises:
         BadFolder: a file is missing, malformed, or not the one that the manifest vouches for.
     """
     path = path.resolve()
     document = documents.read(path / MANIFEST, ManifestFile)
-    verifier = documents.read(path / VERIFIER, VerifierFile)
     if document.format != FORMAT:
         raise BadFolder(f"{path}: its format is {document.format}; this version reads {FORMAT}")
     try:
@@ -82,14 +101,35 @@ def load(path: Path) -> ModelFolder:
     except SpecError as error:
         raise BadFolder(f"{path / MANIFEST}: {error}") from None
     metadata = document.metadata
+    if type(metadata) is not METADATA[manifest.determinism]:
+        raise BadFolder(f"{path / MANIFEST}: its metadata is not that of class {manifest.determinism.name}")
     _same(metadata_hash(metadata.to_json()), manifest.metadata_hash, path, "the metadata")
     _same(manifest.model_id, document.model_id, path, "the manifest's fields")
-    _same(keccak(verifier.runtime), manifest.verifier_code_hash, path, VERIFIER)
     _same(_file_hash(path / MODEL), metadata.onnx_hash, path, MODEL)
+    if isinstance(metadata, CircuitMetadata):
+        return _with_circuit(path, manifest, metadata)
+    return ModelFolder(path, manifest, metadata)
+
+
+def load_circuit(path: Path) -> CircuitFolder:
+    """Read the folder of a model of class CIRCUIT.
+
+    Raises:
+        BadFolder: as ``load``, or it is of another class.
+    """
+    folder = load(path)
+    if not isinstance(folder, CircuitFolder):
+        raise BadFolder(f"{path}: a model of class {folder.manifest.determinism.name}, which has no circuit")
+    return folder
+
+
+def _with_circuit(path: Path, manifest: Manifest, metadata: CircuitMetadata) -> CircuitFolder:
+    verifier = documents.read(path / VERIFIER, VerifierFile)
+    _same(keccak(verifier.runtime), manifest.verifier_code_hash, path, VERIFIER)
     _same(_file_hash(path / SETTINGS), metadata.circuit.settings_hash, path, SETTINGS)
     _same(_file_hash(path / SRS), metadata.srs.hash, path, SRS)
     settings_file.check(path / SETTINGS, manifest, metadata.circuit)
-    return ModelFolder(path, manifest, metadata, verifier)
+    return CircuitFolder(path, manifest, metadata, verifier)
 
 
 def write(
@@ -100,7 +140,8 @@ def write(
     Args:
         path: where it shall be.
         folder: what it says; its own ``path`` is not used.
-        files: paths of the ONNX file, the settings and the SRS by their names in the folder.
+        files: paths of the ONNX file, and for a circuit of the settings and the SRS, by their names in the
+            folder.
         samples: ``[n, input_size]``.
         replace: whether a model that is already there may go.
 
@@ -116,10 +157,14 @@ def write(
             shutil.copyfile(source, scratch / name)
         fields = ManifestFields.of(folder.manifest)
         manifest = ManifestFile(
-            format=FORMAT, model_id=folder.model_id, manifest=fields, metadata=folder.metadata
+            format=FORMAT,
+            model_id=folder.model_id,
+            manifest=fields,
+            metadata=folder.metadata,
         )
         (scratch / MANIFEST).write_text(documents.text(manifest))
-        (scratch / VERIFIER).write_text(documents.text(folder.verifier))
+        if isinstance(folder, CircuitFolder):
+            (scratch / VERIFIER).write_text(documents.text(folder.verifier))
         _save_samples(scratch / SAMPLES, samples)
         scratch.chmod(0o755)
         load(scratch)
@@ -177,7 +222,7 @@ def _same(found: bytes, stated: bytes, path: Path, what: str) -> None:
 
 def describe(folder: ModelFolder) -> dict[str, Any]:
     """Facts about a folder in the order in which people ask for them."""
-    manifest, circuit = folder.manifest, folder.metadata.circuit
+    manifest = folder.manifest
     low, high = (bound / 2**manifest.input_scale for bound in (manifest.input_min, manifest.input_max))
     return {
         "name": folder.name,
@@ -186,10 +231,25 @@ def describe(folder: ModelFolder) -> dict[str, Any]:
         "input": f"{folder.metadata.input_shape}, {manifest.input_scale} bits, {low:g} to {high:g}",
         "output": f"{folder.metadata.output_shape}, {manifest.output_scale} bits",
         "tolerance": f"{manifest.tolerance / 10**18:g}",
-        "circuit": f"EZKL {circuit.ezkl}, 2**{circuit.logrows} rows, base {circuit.decomp_base}, "
-        f"{circuit.decomp_legs} digits, scale {circuit.param_scale}",
-        "verifier": f"{len(folder.verifier.runtime)} bytes, solc {folder.verifier.solc}, "
-        f"code hash 0x{manifest.verifier_code_hash.hex()}",
+        **_describe_class(folder),
         "windows": f"challenge {manifest.challenge_window} s, proof {manifest.proof_window} s",
-        "SRS": folder.metadata.srs.ceremony + (" (development chains only)" if folder.insecure else ""),
     }
+
+
+def _describe_class(folder: ModelFolder) -> dict[str, str]:
+    if isinstance(folder, CircuitFolder):
+        circuit, verifier = folder.metadata.circuit, folder.verifier
+        return {
+            "circuit": f"EZKL {circuit.ezkl}, 2**{circuit.logrows} rows, base {circuit.decomp_base}, "
+            f"{circuit.decomp_legs} digits, scale {circuit.param_scale}",
+            "verifier": f"{len(verifier.runtime)} bytes, solc {verifier.solc}, "
+            f"code hash 0x{verifier.code_hash.hex()}",
+            "SRS": folder.metadata.srs.ceremony + (" (development chains only)" if folder.insecure else ""),
+        }
+    if isinstance(folder.metadata, RuntimeMetadata):
+        runtime = folder.metadata.runtime
+        return {
+            "runtime": f"{runtime.name} {runtime.version}, {runtime.provider}, optimisation "
+            f"{runtime.optimisation}, {runtime.threads} thread, batch {runtime.batch}"
+        }
+    return {}

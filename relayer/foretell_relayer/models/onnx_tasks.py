@@ -1,19 +1,36 @@
-"""ONNX files as tasks for the child process of ``foretell_relayer.prove``: nothing else parses or runs one.
+"""ONNX files as tasks for the child processes of ``foretell_relayer``: nothing else parses or runs one.
 
 Each task takes and returns JSON values. Messages are for whoever made the file.
 """
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import onnx
 import onnxruntime
+from eth_hash.auto import keccak
 from onnx import TensorProto, numpy_helper
+
+from foretell_relayer.models import profile
+from foretell_relayer.models.integer_only import INTEGERS, complaint
 
 MAX_FILE_BYTES: Final = 256 << 20
 FLOATS: Final = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
+_RUNTIME_TYPES: Final[dict[str, str]] = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    **{f"tensor({name})": name for name in INTEGERS.values()},
+}
+_LEVELS: Final[dict[str, Any]] = {
+    profile.OPTIMISATION: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    profile.NO_OPTIMISATION: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+_KEPT_SESSIONS: Final = 8
+
+_sessions: OrderedDict[str, Any] = OrderedDict()
 
 
 class Refused(Exception):
@@ -22,15 +39,21 @@ class Refused(Exception):
     kind: Final = "refused"
 
 
-def inspect(path: str, max_inputs: int, max_outputs: int) -> dict[str, Any]:
-    """Check a model file, and describe its one input and one output."""
+def inspect(path: str, max_inputs: int, max_outputs: int, takes: str, gives: str) -> dict[str, Any]:
+    """Check a model file, and describe its one input and one output.
+
+    ``takes`` and ``gives`` are ``float`` or ``integer``; one that gives integers must be integer-only.
+    """
     model = _load(Path(path))
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
-    name, kind, input_shape = _only(inputs, "input", max_inputs)
-    _, _, output_shape = _only(list(model.graph.output), "output", max_outputs)
+    name, kind, input_shape = _only(inputs, "input", max_inputs, takes)
+    _, _, output_shape = _only(list(model.graph.output), "output", max_outputs, gives)
     _check_weights(model)
-    _session(path)
+    trouble = complaint(model) if gives == "integer" else None
+    if trouble:
+        raise Refused(f"it is no integer-only graph: {trouble}")
+    _session(path, profile.OPTIMISATION)
     return {
         "input_name": name,
         "input_type": kind,
@@ -41,28 +64,62 @@ def inspect(path: str, max_inputs: int, max_outputs: int) -> dict[str, Any]:
     }
 
 
-def run(
-    path: str, samples: str, input_name: str, input_type: str, input_shape: list[int]
-) -> list[list[float]]:
-    """ONNX Runtime's output, one sample at a time: batches may take other paths through its kernels."""
-    session = _session(path)
-    rows = np.load(samples, allow_pickle=False).astype(input_type)
-    outputs = []
-    for row in rows:
-        (output,) = session.run(None, {input_name: row.reshape(input_shape)})
-        values = np.asarray(output, dtype=np.float64).ravel()
-        if not np.isfinite(values).all():
-            raise Refused("the model gives NaN or infinity on a sample")
-        outputs.append(values.tolist())
-    return outputs
+def run(path: str, samples: str, ways: list[str]) -> list[list[list[Any]]]:
+    """Outputs by each way to run the model: an optimisation of ``profile``, or ``profile.REFERENCE``.
+
+    One sample at a time: batches may take other paths through the kernels.
+    """
+    rows = np.load(samples, allow_pickle=False)
+    feed = _session(path, profile.OPTIMISATION).get_inputs()[0]
+    found = []
+    for way in ways:
+        session = _reference(path) if way == profile.REFERENCE else _session(path, way)
+        found.append([_ask(session, feed, row) for row in rows])
+    return found
+
+
+def _reference(path: str) -> Any:
+    from onnx.reference import ReferenceEvaluator  # a second to import, and most tasks need none
+
+    return ReferenceEvaluator(path)
+
+
+def answer(path: str, onnx_hash: str, values: list[Any]) -> list[Any]:
+    """One output, from a session that stays. The file's bytes must have the hash, whoever wrote them last."""
+    session = _sessions.get(onnx_hash)
+    if session is None:
+        data = Path(path).read_bytes()
+        if keccak(data).hex() != onnx_hash:
+            raise Refused("the file is not the one that the manifest vouches for; get the folder again")
+        session = _sessions[onnx_hash] = _session(data, profile.OPTIMISATION)
+        if len(_sessions) > _KEPT_SESSIONS:
+            _sessions.popitem(last=False)
+    return _ask(session, session.get_inputs()[0], np.array(values))
+
+
+def _ask(session: Any, feed: Any, row: Any) -> list[Any]:
+    return _values(session.run(None, {feed.name: _tensor(feed, row)})[0])
+
+
+def _tensor(feed: Any, row: Any) -> Any:
+    tensor = row.astype(_RUNTIME_TYPES[feed.type])
+    if row.dtype.kind in "iu" and (tensor != row).any():
+        raise Refused(f"an input is over the range of {feed.type}")
+    return tensor.reshape(feed.shape)
+
+
+def _values(output: Any) -> list[Any]:
+    values = np.asarray(output).ravel()
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refused("the model gives NaN or infinity")
+    result: list[Any] = values.tolist()
+    return result
 
 
 def _load(path: Path) -> Any:
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise Refused(
-            f"the file has {size >> 20} MiB; at most {MAX_FILE_BYTES >> 20} can be turned into a circuit"
-        )
+        raise Refused(f"the file has {size >> 20} MiB; at most {MAX_FILE_BYTES >> 20} are admitted")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # noqa: BLE001  protobuf and onnx raise many kinds
@@ -80,13 +137,15 @@ def _load(path: Path) -> Any:
     return model
 
 
-def _only(values: list[Any], what: str, limit: int) -> tuple[str, str, list[int]]:
+def _only(values: list[Any], what: str, limit: int, kind: str) -> tuple[str, str, list[int]]:
     if len(values) != 1:
         raise Refused(f"it has {len(values)} {what}s; exactly one is supported")
     tensor = values[0].type.tensor_type
-    if tensor.elem_type not in FLOATS:
-        kind = TensorProto.DataType.Name(tensor.elem_type)
-        raise Refused(f"its {what} is {kind}; only float32 and float64 are supported")
+    kinds: Mapping[Any, str] = INTEGERS if kind == "integer" else FLOATS
+    if tensor.elem_type not in kinds:
+        found = TensorProto.DataType.Name(tensor.elem_type)
+        wanted = "integers are" if kind == "integer" else "float32 and float64 are"
+        raise Refused(f"its {what} is {found}; only {wanted} supported")
     shape = [int(d.dim_value) if d.HasField("dim_value") else 0 for d in tensor.shape.dim]
     if not shape or min(shape) < 1:
         raise Refused(f"its {what} has no fixed shape; export it with a batch of 1, without dynamic axes")
@@ -94,8 +153,8 @@ def _only(values: list[Any], what: str, limit: int) -> tuple[str, str, list[int]
         raise Refused(f"its {what} has shape {shape}; the first axis is the batch and must be 1")
     size = int(np.prod(shape))
     if size > limit:
-        raise Refused(f"its {what} has {size} numbers; at most {limit} fit into a request")
-    return values[0].name, FLOATS[tensor.elem_type], shape
+        raise Refused(f"its {what} has {size} numbers; at most {limit} are admitted")
+    return values[0].name, kinds[tensor.elem_type], shape
 
 
 def _check_weights(model: Any) -> None:
@@ -115,12 +174,13 @@ def _tensors(graph: Any) -> Iterator[Any]:
                 yield from _tensors(attribute.g)
 
 
-def _session(path: str) -> Any:
+def _session(model: str | bytes, optimisation: str) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = profile.THREADS
+    options.graph_optimization_level = _LEVELS[optimisation]
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=[profile.PROVIDER])
     except Exception as error:  # noqa: BLE001  ONNX Runtime has no common class
         raise Refused(f"ONNX Runtime cannot load it: {_first_line(error)}") from None
 

@@ -9,6 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from foretell_relayer.models.add import Figures
+from foretell_relayer.models.add_graph import GraphFigures
 from foretell_relayer.models.folder import ModelFolder, describe
 from foretell_relayer.models.search import Step
 
@@ -50,6 +51,18 @@ def figures(found: Figures) -> Table:
             "verifier contract": f"{found.verifier_size} bytes, {found.gas.deployment:,} gas to deploy",
             "verification": f"{found.gas.transaction:,} gas as a transaction, "
             f"{found.gas.call:,} inside a call",
+        },
+    )
+
+
+def graph_figures(found: GraphFigures) -> Table:
+    """What was measured when a model without a circuit was added."""
+    return _table(
+        "measured on this machine",
+        {
+            "model": f"{found.parameters} parameters, {', '.join(found.operators)}",
+            "ways to run it": f"{found.spread:.3g} apart at most, on {found.samples} samples and the corners",
+            "answer": f"{found.seconds * 1000:.2f} ms",
         },
     )
 

@@ -1,5 +1,6 @@
 """A user's samples: inputs that the model will see, from ``.npz`` or ``.npy`` files, never unpickled."""
 
+import math
 import zipfile
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,6 +15,12 @@ from foretell_spec.errors import TensorError
 from foretell_spec.tensor import WAD, Tensor, quantise
 
 Array = NDArray[np.float64]
+
+MAX_SAMPLES: Final = 1000
+"""Samples that are compared; of more, as many are taken evenly."""
+
+MARGIN: Final = 0.25
+"""Share of the samples' range by which the default input domain is wider, at each end."""
 
 MAX_BYTES: Final = 256 << 20
 NAMES: Final = ("inputs", "input", "x", "X")
@@ -91,6 +98,39 @@ def _rows(raw: NDArray[Any], input_shape: Sequence[int]) -> NDArray[Any] | None:
     if raw.ndim < 2 or len(raw) == 0 or raw.shape[1:] not in shapes:
         return None
     return raw.reshape(len(raw), size)
+
+
+def domain(rows: Array, chosen: tuple[float, float] | None) -> tuple[float, float]:
+    """Bounds of every input element: the chosen ones, or the samples' range with ``MARGIN`` at each end.
+
+    Raises:
+        BadSamples: the chosen bounds are no numbers, or a sample is outside.
+    """
+    low, high = float(rows.min()), float(rows.max())
+    if chosen is None:
+        margin = MARGIN * max(high - low, abs(high), abs(low), 1e-6)
+        return low - margin, high + margin
+    if not all(map(math.isfinite, chosen)) or chosen[0] > low or chosen[1] < high:
+        raise BadSamples(
+            f"the samples lie in {low:g} to {high:g}, "
+            f"outside the --input-range of {chosen[0]:g} to {chosen[1]:g}"
+        )
+    return chosen
+
+
+def evenly(count: int, limit: int) -> Array:
+    """Indices of at most ``limit`` of ``count`` rows, spread evenly."""
+    chosen: Any = np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int))
+    return chosen  # type: ignore[no-any-return]
+
+
+def corners(bounds: tuple[float, float], size: int) -> Array:
+    """A domain's two extreme corners, the upper one first, and points between them that no sample need be
+    near.
+    """
+    low, high = bounds
+    between = np.random.Generator(np.random.PCG64(1)).uniform(low, high, (16, size))
+    return np.concatenate([np.full((1, size), high), np.full((1, size), low), between])
 
 
 def to_wad(value: float) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from foretell_relayer.models.errors import Inaccurate, NoCircuit
-from foretell_relayer.models.samples import Array, quantise_rows
+from foretell_relayer.models.samples import Array, evenly, quantise_rows
 from foretell_relayer.prove.circuit import RunArgs, Trial, try_parameters
 from foretell_relayer.prove.errors import EzklPanicked, EzklRefused
 from foretell_spec.tensor import MAX_SCALE, Tensor
@@ -88,12 +88,6 @@ def error(outputs: Sequence[Tensor], scale: int, expected: Array) -> float:
     """Largest absolute distance between quantised outputs and floats."""
     values = np.array([[q / 2**scale for q in row] for row in outputs])
     return float(np.abs(values - expected).max())
-
-
-def evenly(count: int, limit: int) -> Array:
-    """Indices of at most ``limit`` of ``count`` rows, spread evenly."""
-    chosen: Any = np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int))
-    return chosen  # type: ignore[no-any-return]
 
 
 def _find_scale(problem: Problem, step: Step) -> int:

@@ -21,9 +21,10 @@ import structlog
 from eth_utils import keccak
 from pydantic_core import from_json
 
+from foretell_relayer.infer import graph
 from foretell_relayer.models import folder as folders
-from foretell_relayer.models.errors import BadFolder, UnknownModel
-from foretell_relayer.models.folder import ModelFolder
+from foretell_relayer.models.errors import BadFolder, NoProofs, UnknownModel
+from foretell_relayer.models.folder import CircuitFolder, ModelFolder
 from foretell_relayer.prove import circuit
 from foretell_relayer.prove.circuit import EZKL_VERSION, CircuitFiles
 
@@ -54,7 +55,7 @@ class CircuitCache:
         """The cache's folder."""
         return self._root
 
-    def files(self, folder: ModelFolder) -> CircuitFiles:
+    def files(self, folder: CircuitFolder) -> CircuitFiles:
         """The model's circuit and keys, made if they are missing or damaged.
 
         Raises:
@@ -73,7 +74,7 @@ class CircuitCache:
             self._checked.pop(model_id, None)
             shutil.rmtree(self._place(model_id), ignore_errors=True)
 
-    def _ensure(self, folder: ModelFolder) -> CircuitFiles:
+    def _ensure(self, folder: CircuitFolder) -> CircuitFiles:
         place = self._place(folder.model_id)
         files = CircuitFiles.in_folder(folder.path, place)
         with self._locked(folder.model_id):
@@ -81,7 +82,7 @@ class CircuitCache:
                 self._build(folder, place)
         return files
 
-    def _build(self, folder: ModelFolder, place: Path) -> None:
+    def _build(self, folder: CircuitFolder, place: Path) -> None:
         if folder.metadata.circuit.ezkl != EZKL_VERSION:
             raise BadFolder(
                 f"{folder.path}: made for EZKL {folder.metadata.circuit.ezkl}, not for {EZKL_VERSION}"
@@ -108,7 +109,7 @@ class CircuitCache:
             yield
 
 
-def _set_up(folder: ModelFolder, files: CircuitFiles) -> None:
+def _set_up(folder: CircuitFolder, files: CircuitFiles) -> None:
     circuit.compile_circuit(folder.path / folders.MODEL, files)
     circuit.setup(files)
     if keccak(files.vk.read_bytes()) != folder.metadata.circuit.vk_hash:
@@ -133,6 +134,7 @@ class ModelStore:
 
     def __init__(self, paths: Iterable[Path] = (), cache: CircuitCache | None = None) -> None:
         self._folders: dict[bytes, ModelFolder] = {}
+        self._admitted: set[bytes] = set()
         self.cache = cache or CircuitCache()
         for path in paths:
             self.add(path)
@@ -166,6 +168,27 @@ class ModelStore:
                 f"model 0x{model_id.hex()} is not served here; name its folder when you start"
             ) from None
 
+    def prepare(self, model_id: bytes) -> None:
+        """Do what the first answer needs: set the circuit up, or admit the graph; once in a process.
+
+        Raises:
+            ModelError: the model cannot be served here.
+            ProveError: EZKL could not set its circuit up.
+        """
+        folder = self.get(model_id)
+        if isinstance(folder, CircuitFolder):
+            self.cache.files(folder)
+        elif model_id not in self._admitted:
+            graph.admit(folder)
+            self._admitted.add(model_id)
+
     def circuit(self, model_id: bytes) -> CircuitFiles:
-        """The model's circuit and keys; made if need be, which takes from a second to minutes."""
-        return self.cache.files(self.get(model_id))
+        """The model's circuit and keys; made if need be, which takes from a second to minutes.
+
+        Raises:
+            NoProofs: it has no circuit.
+        """
+        folder = self.get(model_id)
+        if not isinstance(folder, CircuitFolder):
+            raise NoProofs(f"{folder.name}: class {folder.manifest.determinism.name} has no circuits")
+        return self.cache.files(folder)

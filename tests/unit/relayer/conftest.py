@@ -1,10 +1,14 @@
+from collections.abc import Callable
+from functools import cache as cache_results
 from pathlib import Path
 
 import pytest
 
+from foretell_relayer.models.folder import ModelFolder
 from foretell_relayer.models.store import CircuitCache, ModelStore
 from foretell_relayer.prove import circuit
 from foretell_relayer.prove.circuit import CircuitFiles, RunArgs
+from foretell_spec.divergence import DeterminismClass
 from tests.kit import models
 
 
@@ -34,3 +38,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> CircuitCache:
 def store(cache: CircuitCache) -> ModelStore:
     """A store that knows the shipped model."""
     return ModelStore([models.VOLATILITY], cache)
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[DeterminismClass], ModelFolder]:
+    """The folder of a small real model of a class without circuits. Shared: spoil copies."""
+    return cache_results(lambda each: models.of_class(each, tmp_path_factory.mktemp(each.name) / "model"))

@@ -8,7 +8,7 @@ import threading
 import psutil
 import pytest
 
-from foretell_relayer.infer.client import WORKER, WitnessWorker
+from foretell_relayer.infer.client import WORKER, InferenceWorker
 from foretell_relayer.prove.errors import ChildTimedOut, EzklRefused, OutOfMemory, ProveError
 from foretell_relayer.prove.limits import Limits
 
@@ -18,7 +18,7 @@ OUTPUTS = (160, 0)
 
 @pytest.fixture
 def worker():
-    with WitnessWorker() as started:
+    with InferenceWorker() as started:
         yield started
 
 
@@ -62,7 +62,7 @@ def test_witness__truncated_circuit__is_typed_error(worker, tiny_circuit, tmp_pa
 
 
 def test_witness__process_stopped__times_out_and_recovers(tiny_circuit):
-    with WitnessWorker(Limits(seconds=1, memory=WORKER.memory, file=WORKER.file)) as worker:
+    with InferenceWorker(Limits(seconds=1, memory=WORKER.memory, file=WORKER.file)) as worker:
         worker.witness(tiny_circuit.circuit, INPUTS)
         os.kill(worker.pid, signal.SIGSTOP)
 
@@ -74,7 +74,7 @@ def test_witness__process_stopped__times_out_and_recovers(tiny_circuit):
 
 def test_witness__too_little_memory__is_out_of_memory(tiny_circuit):
     little = Limits(seconds=30, memory=40 << 20)
-    with WitnessWorker(little) as worker, pytest.raises(OutOfMemory, match="needs more than 40 MiB"):
+    with InferenceWorker(little) as worker, pytest.raises(OutOfMemory, match="needs more than 40 MiB"):
         worker.witness(tiny_circuit.circuit, INPUTS)
 
 
@@ -108,7 +108,7 @@ def test_witness__many_threads__everybody_gets_their_own_answer(worker, tiny_cir
 
 
 def test_close__process_is_gone_and_can_come_back(tiny_circuit):
-    worker = WitnessWorker()
+    worker = InferenceWorker()
     worker.witness(tiny_circuit.circuit, INPUTS)
     process = psutil.Process(worker.pid)
 

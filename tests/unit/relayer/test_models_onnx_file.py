@@ -99,5 +99,5 @@ def test_inspect__too_many_outputs__is_refused(tmp_path):
 def test_reference__nan_output__is_refused(tmp_path):
     model = onnx_file.inspect(models.layer(tmp_path / "log.onnx", "Log"))
 
-    with pytest.raises(BadModel, match="gives NaN or infinity on a sample"):
+    with pytest.raises(BadModel, match="gives NaN or infinity"):
         onnx_file.reference(model, np.array([[1.0, 0.0, -1.0]]))

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from foretell_relayer.models import onnx_file, search
+from foretell_relayer.models import onnx_file, samples, search
 from foretell_relayer.models.errors import Inaccurate, NoCircuit
 from foretell_relayer.models.search import Problem
 from foretell_relayer.prove.circuit import RunArgs
@@ -100,7 +100,7 @@ def test_search__table_function__gets_a_range_that_holds_it(problem, tmp_path):
     [(5, 10, [0, 1, 2, 3, 4]), (10, 2, [0, 9]), (9, 3, [0, 4, 8]), (1, 5, [0])],
 )
 def test_evenly__spreads_over_the_whole(count, limit, expected):
-    assert search.evenly(count, limit).tolist() == expected
+    assert samples.evenly(count, limit).tolist() == expected
 
 
 def test_error__largest_distance__of_all():
