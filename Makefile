@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -
 WITH_PATH = PATH="$(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients fuzz check format bench clean clean-all
+.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients conformance fuzz check format bench clean clean-all
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ check: setup-dev ## format, lint, types, architecture, Vyper rules, generated fi
 format: setup-dev ## rewrite Python files in the project's format
 	@$(WITH_PATH) ruff format --quiet . && $(WITH_PATH) ruff check --fix --quiet .
 
+conformance: setup-dev ## 10,000 random transactions on the fork, stock py-evm, EELS and revm; TRANSACTIONS=n SEED=n
+	@$(WITH_PATH) scripts/conformance
+
 bench: setup-dev ## measure the figures that docs quote
-	@$(WITH_PATH) sh -c 'for file in scripts/bench/[a-z]*.py; do echo "== $$file"; python "$$file" || exit 1; done'
+	@$(WITH_PATH) sh -c 'for file in scripts/bench/[a-z]*.py; do echo "== $$file"; python -m scripts.bench.$$(basename "$$file" .py) || exit 1; done'
 
 clean: ## remove what builds, tests and demos wrote
 	rm -rf .build .cache build dist out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -134,6 +134,11 @@ class Admission:
             raise TransactionRejected(
                 f"intrinsic gas too low: {transaction.gas} < {transaction.intrinsic_gas}"
             )
+        if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
+            raise TransactionRejected(
+                f"max priority fee per gas higher than max fee per gas: "
+                f"{transaction.max_priority_fee_per_gas} > {transaction.max_fee_per_gas}"
+            )
         limit = self._core.gas_limit
         if transaction.gas > limit:
             raise TransactionRejected(f"exceeds block gas limit: {transaction.gas} > {limit}")
