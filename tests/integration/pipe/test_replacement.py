@@ -56,9 +56,10 @@ def test_replacement__by_another_question__first_question_is_taken_back(
 def test_cancellation__by_a_transfer_to_oneself__question_is_taken_back_and_nobody_told(
     fork: PipelineFork, gate: threading.Event
 ) -> None:
-    fork.add_operator(gate=gate)
+    alice = fork.add_operator(gate=gate)
     nonce = nonce_of(fork)
     waiting = fork.send(fork.pipeline.functions.several(fork.model_id, [WAD]), nonce=nonce, **LOW)
+    fork.until(lambda: bool(alice.asked))
     cancel = fork.w3.eth.send_transaction(
         {"from": fork.user, "to": fork.user, "value": 0, "gas": 21_000, "nonce": nonce, **HIGH}
     )
