@@ -13,6 +13,7 @@ ALLOWED_STANDARD = {
     "abc",
     "collections",
     "dataclasses",
+    "decimal",
     "enum",
     "fractions",
     "functools",

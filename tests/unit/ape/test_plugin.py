@@ -10,7 +10,7 @@ from eth_utils import keccak
 
 from ape_foretell.inference import Inference
 from ape_foretell.system import system_contracts
-from foretell_spec.abi import ASSURANCE_OF, INFER, INFERRED_TOPIC, RECEIPT
+from foretell_spec.abi import ASSURANCE_OF, INFER, INFER_OPEN, INFERRED_TOPIC, RECEIPT
 from foretell_spec.addresses import PRECOMPILE, SETTLEMENT
 from foretell_spec.reasons import INFERENCE_ERROR_SELECTOR
 
@@ -50,7 +50,9 @@ def test_precompile__as_ape_knows_it__is_the_specifications() -> None:
     kind = system_contracts()[PRECOMPILE]
     methods = [*kind.mutable_methods, *kind.view_methods]
     selectors = {method.name: keccak(text=method.selector)[:4] for method in methods}
-    assert selectors == {"infer": INFER, "assurance_of": ASSURANCE_OF, "receipt": RECEIPT}
+    assert selectors == {
+        "infer": INFER, "infer_open": INFER_OPEN, "assurance_of": ASSURANCE_OF, "receipt": RECEIPT,
+    }  # fmt: skip
 
 
 def test_precompile_event_and_error__as_ape_knows_them__are_the_specifications() -> None:
