@@ -11,7 +11,7 @@ from typing import Any, Final
 import rlp
 from eth.abc import BlockAPI, BlockHeaderAPI, ComputationAPI, StateAPI
 from eth.chains.base import Chain
-from eth.exceptions import HeaderNotFound
+from eth.exceptions import HeaderNotFound, UnrecognizedTransactionType
 from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_utils import ValidationError
 
@@ -32,6 +32,12 @@ _FIXED_FIELDS: Final = (
     "base_fee_per_gas", "withdrawals_root", "excess_blob_gas", "parent_beacon_block_root",
 )  # fmt: skip
 """Header fields that follow from the parent alone."""
+
+_UNDECODABLE: Final = (
+    rlp.exceptions.RLPException, ValidationError, HeaderNotFound, UnrecognizedTransactionType, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What py-evm raises for bytes that are no block."""
 
 _HEADER_FIELDS: Final[tuple[str, ...]] = PragueBlockHeader._meta.field_names
 
@@ -200,7 +206,7 @@ def _compare(executed: BlockHeaderAPI, given: BlockHeaderAPI) -> None:
 def _decode(block_rlp: bytes) -> BlockAPI:
     try:
         block: BlockAPI = rlp.decode(block_rlp, sedes=ForetellVM.get_block_class())
-    except (rlp.exceptions.RLPException, ValidationError, HeaderNotFound, TypeError, ValueError) as error:
+    except _UNDECODABLE as error:
         raise BlockRejected("encoding", f"not the RLP of a block: {error}") from None
     return block
 

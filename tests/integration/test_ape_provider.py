@@ -83,6 +83,14 @@ def test_users_suite__on_the_provider__passes(outcomes: dict[str, list[str]], ca
     assert outcomes[case] == []
 
 
+def test_gas_report__of_a_transaction__counts_what_every_transaction_costs(project: Path) -> None:
+    result = ape_test(project, "tests/test_provider.py", "-k", "prevrandao", "--gas")
+    row = re.search(r"^\s*draw\s+1\s+(\d+)", result.stdout, re.MULTILINE)
+    assert row, result.stdout + result.stderr
+    # Every transaction pays 21,000, a fresh word costs 22,100; the rest is the call itself.
+    assert 43_100 < int(row[1]) < 44_000
+
+
 def test_guide__its_first_test__passes_as_written(tmp_path: Path) -> None:
     copy_modules(tmp_path)
     shutil.copytree(ROOT / "models" / "volatility", tmp_path / "models" / "volatility")

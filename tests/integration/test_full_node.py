@@ -291,6 +291,13 @@ def test_import__signatures_of_nobody__rejected(node: FullNode) -> None:
         rejected(node, encoded.replace(r, r[:-1] + bytes([r[-1] ^ flip])), sidecar)
 
 
+def test_import__transaction_of_an_unknown_type__rejected() -> None:
+    encoded, sidecar, _ = story().last
+    dynamic_fee, unknown = b"\x02\xf9", b"\x38\xf9"
+    assert dynamic_fee in encoded
+    assert rejected(_shared_node(), encoded.replace(dynamic_fee, unknown, 1), sidecar) == "encoding"
+
+
 @given(st.data())
 def test_import__any_changed_byte__rejected(data: st.DataObject) -> None:
     encoded, sidecar, block_hash = story().last

@@ -14,6 +14,7 @@ event Decided:
 
 model_id: immutable(bytes32)
 decisions: public(uint256)
+lot: public(bytes32)
 
 
 @deploy
@@ -31,6 +32,11 @@ def decide(inputs: DynArray[int256, 256], threshold: int256, min_assurance: uint
     self.decisions += 1
     log Decided(yes=yes, output=outputs[0], assurance=inference.assurance_of(receipt_id))
     return yes
+
+
+@external
+def draw():
+    self.lot = block.prevrandao
 
 
 @external

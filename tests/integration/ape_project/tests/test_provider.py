@@ -159,6 +159,17 @@ def test_restore__after_a_proven_answer__forgets_it(chain, decider, inputs, owne
     assert receipt.decode_logs(decider.Decided)[0].assurance == SIGNED
 
 
+def test_restore__to_a_block_that_read_prevrandao__works(chain, decider, owner):
+    decider.draw(sender=owner)
+    drawn, snapshot = decider.lot(), chain.snapshot()
+    decider.draw(sender=owner)
+    assert decider.lot() != drawn
+
+    chain.restore(snapshot)
+
+    assert decider.lot() == drawn
+
+
 def test_auto_mine__off__leaves_transactions_pending(chain, accounts):
     chain.provider.auto_mine = False
     try:
