@@ -97,12 +97,14 @@ class _Generator:
         to, data = self._target()
         if not to and kind in (BLOB, SET_CODE):
             to = CONTRACTS[0]
+        # pyrevm tells creation code of no gas price.
+        fees = (0, 0) if self._simple and not to else (random.choice((7, 20, 1000)), random.choice((0, 2, 7)))
         return Wire(
             kind, nonce, random.choice((60_000, 150_000, 400_000, 1_000_000, 3_000_000)), to,
             value=random.choice((0, 0, 1, 1000)),
             data=data,
-            max_fee=random.choice((7, 20, 1000)),
-            tip=random.choice((0, 2, 7)),
+            max_fee=fees[0],
+            tip=fees[1],
             access_list=self._access_list(),
             max_blob_fee=100,
             blob_hashes=[_VERSIONED] * random.randint(1, 3),
