@@ -75,7 +75,9 @@ class Store:
             self._connection.close()
 
     def _prepare(self) -> None:
-        for pragma in _PRAGMAS:
+        # Nobody opens a temporary database again: how to undo a statement need not be on a disk.
+        journal = "MEMORY" if self.folder is None else "WAL"
+        for pragma in (*_PRAGMAS, f"journal_mode = {journal}"):
             self._connection.execute(f"PRAGMA {pragma}")
         found = self._scalar("PRAGMA user_version")
         if found == 0 and self._scalar("SELECT 1 FROM sqlite_master") is None:
@@ -201,7 +203,6 @@ def _connect(folder: Path | None) -> sqlite3.Connection:
 # A kill loses nothing. A power cut may cost the last blocks, and never the chain.
 _PRAGMAS: Final = (
     "locking_mode = EXCLUSIVE",
-    "journal_mode = WAL",
     "synchronous = NORMAL",
     "foreign_keys = ON",
 )
