@@ -32,13 +32,13 @@ from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import Reveal, seal
 from foretell_spec.divergence import DeterminismClass
-from foretell_spec.manifest import ZERO_HASH, Manifest
+from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob, Sealed
 from foretell_spec.request import precompile_request_id
 from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import WAD, quantise, tensor_hash
 from tests.kit.compiled import compiled
-from tests.kit.manifest import SCALE, adding_manifest
+from tests.kit.manifest import SCALE, adding_manifest, without_circuit
 
 ETHER = 10**18
 PROOF = b"valid proof"
@@ -138,10 +138,7 @@ class Fork:
 
     def use_class(self, determinism: DeterminismClass, **overrides: Any) -> Manifest:
         """Register a model of another class, and ask about it from now on."""
-        seeded = determinism is DeterminismClass.SEEDED
-        scales = {"input_scale": 0, "output_scale": 0} if seeded else {}
-        fields = {"determinism": determinism, "verifier_code_hash": ZERO_HASH, **scales, **overrides}
-        self.manifest = self.make_manifest(**fields)
+        self.manifest = self.make_manifest(**without_circuit(determinism), **overrides)
         self.register(self.manifest)
         return self.manifest
 

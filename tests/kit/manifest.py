@@ -5,7 +5,7 @@ from typing import Any
 from eth_utils import keccak
 
 from foretell_spec.divergence import DeterminismClass
-from foretell_spec.manifest import Manifest
+from foretell_spec.manifest import ZERO_HASH, Manifest
 from foretell_spec.tensor import WAD
 
 SCALE = 7
@@ -29,3 +29,11 @@ def adding_manifest(**fields: Any) -> Manifest:
         "proof_window": PROOF_WINDOW,
     }
     return Manifest(**{**values, **fields})
+
+
+def without_circuit(determinism: DeterminismClass) -> dict[str, Any]:
+    """The fields in which a manifest of another class than ``CIRCUIT`` differs."""
+    fields: dict[str, Any] = {"determinism": determinism, "verifier_code_hash": ZERO_HASH}
+    if determinism is DeterminismClass.SEEDED:
+        fields |= {"input_scale": 0, "output_scale": 0}
+    return fields

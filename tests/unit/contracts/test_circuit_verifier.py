@@ -7,6 +7,7 @@ from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.tensor import FIELD_MODULUS, QUANTISED_LIMIT
 from tests.kit.chain import RevertedError, reverts
+from tests.kit.manifest import without_circuit
 from tests.kit.world import PROOF, World
 
 RETURN_NOTHING = "00"
@@ -92,7 +93,8 @@ def test_verify__unknown_model__reverts(world: World) -> None:
 
 
 def test_verify__model_without_a_circuit__reverts(world: World) -> None:
-    model_id = world.register_model(world.make_manifest(determinism=DeterminismClass.INTEGER), ZERO_ADDRESS)
+    manifest = world.make_manifest(**without_circuit(DeterminismClass.INTEGER))
+    model_id = world.register_model(manifest, ZERO_ADDRESS)
     with reverts("verifier: model has no circuit"):
         world.circuit_verifier.verify(model_id, world.inputs_q, world.right, PROOF)
 

@@ -7,6 +7,7 @@ from foretell_spec.divergence import DeterminismClass
 from foretell_spec.request import settlement_request_id
 from foretell_spec.tensor import WAD, tensor_hash
 from tests.kit.chain import CHAIN_ID, reverts
+from tests.kit.manifest import without_circuit
 from tests.kit.world import FEE, INPUTS, NONE, OPEN, PROVEN, World
 
 
@@ -99,7 +100,7 @@ def test_request__unknown_model__reverts(world: World) -> None:
 
 @pytest.mark.parametrize("determinism", [c for c in DeterminismClass if c is not DeterminismClass.CIRCUIT])
 def test_request__class_that_no_proof_decides__reverts(world: World, determinism: DeterminismClass) -> None:
-    manifest = world.make_manifest(determinism=determinism)
+    manifest = world.make_manifest(**without_circuit(determinism))
     model_id = world.register_model(manifest, ZERO_ADDRESS)
     with reverts("settlement: a proof does not decide"):
         world.settlement.request(model_id, INPUTS, world.policy(), sender=world.requester)
