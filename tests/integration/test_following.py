@@ -177,7 +177,7 @@ LIES: list[tuple[Lie, type[Exception], str]] = [
     (about("foretell_chain", lambda result: {**result, "base_fee": 7}), BlockRejected, "genesis"),
     (about("foretell_chain", lambda _: {}), ConfigError, "description"),
     (about("foretell_sidecar", lambda _: None), UpstreamError, "no block 0"),
-    (about("eth_blockNumber", lambda _: "many"), UpstreamError, "block number"),
+    (about("eth_blockNumber", lambda _: "many"), UpstreamError, "without a number"),
 ]
 
 
