@@ -1,7 +1,7 @@
-"""Memory of a node over 10,000 blocks once its caches are full, each with transfers to new accounts: its slope, in bytes a block.
+"""Memory of a node over 10,000 blocks of transfers to new accounts, once its caches are full: its slope.
 
 The first 6,000 blocks fill what is bounded (accounts, nodes, blocks, the mempool's memory of the last
-transactions) and do not count. The slope is the least-squares line through the resident
+transactions) and do not count. The slope, in bytes a block, is the least-squares line through the resident
 memory of all later samples; beside it stands how far the memory moved between the halves of these.
 
 Bar: a slope of at most 200 bytes a block, which is 2 MB over all of them.
