@@ -27,7 +27,7 @@ _KEPT: Final = 16_384
 _accounts: "LRU[tuple[bytes, bytes], bytes]" = LRU(_KEPT)
 """Encoded accounts by root of the state and address."""
 
-_slots: "LRU[tuple[bytes, bytes], bytes]" = LRU(_KEPT)
+_slots: "LRU[tuple[bytes, bytes], bytes]" = LRU(_KEPT // 4)
 """Encoded values by root of the storage and slot."""
 
 
