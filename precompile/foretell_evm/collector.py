@@ -3,6 +3,7 @@
 Each call waits in the lane of its operator. Who fails is replaced at once; who takes longer than the patience
 is replaced too, and may still answer. A call that waits in a lane for longer than that is tied to its
 replacement: the first that begins takes the others out of their lanes, so a busy pool computes nothing twice.
+An operator whose lane has no room is asked again later, as long as anybody else may still answer.
 """
 
 import asyncio
@@ -11,12 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from foretell_evm.lanes import Lane, LaneFull
 from foretell_spec.operator import Operator
 
 _Result = TypeVar("_Result")
+_ROOM_S: Final = 0.5
+"""How long a full lane is left alone."""
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +67,7 @@ class Collector(Generic[_Result]):
         self._ask, self._patience, self._trouble = ask, patience, trouble
         self._loop = asyncio.get_running_loop()
         self._calls: list[_Call[_Result]] = []
+        self._full: list[Drawn] = []
         self._missing = 0
 
     async def collect(self, ranking: deque[Drawn], want: int, enough: int) -> list[_Result]:
@@ -81,6 +85,8 @@ class Collector(Generic[_Result]):
                 if done or not self._calls:
                     return results
                 await self._wait()
+                ranking.extend(self._full)
+                self._full.clear()
                 results += self._harvest(ranking)
         finally:
             self._drop_waiting()
@@ -98,7 +104,9 @@ class Collector(Generic[_Result]):
         try:
             call.ticket = drawn.lane.submit(lambda: self._attempt(call))
         except LaneFull as error:
-            self._trouble.append(error)
+            if not any(isinstance(each, LaneFull) for each in self._trouble):
+                self._trouble.append(error)
+            self._full.append(drawn)
             return
         call.outcome = asyncio.wrap_future(call.ticket)
         self._calls.append(call)
@@ -123,8 +131,10 @@ class Collector(Generic[_Result]):
 
     async def _wait(self) -> None:
         outcomes = [call.outcome for call in self._calls]
-        timely = [call.since + self._patience for call in self._timely()]
-        timeout = min(timely) - self._loop.time() if timely else None
+        wakings = [call.since + self._patience - self._loop.time() for call in self._timely()]
+        if self._full:
+            wakings.append(_ROOM_S)
+        timeout = min(wakings, default=None)
         await asyncio.wait(outcomes, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     def _harvest(self, ranking: deque[Drawn]) -> list[_Result]:

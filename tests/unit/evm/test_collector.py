@@ -107,6 +107,20 @@ def test_collect__taken_out_of_a_busy_lane_for_one_that_fails__asked_again(gate:
     assert script.asked == ["b", "a"]
 
 
+def test_collect__lane_full_for_a_moment_and_the_other_hung__asked_once_there_is_room(
+    gate: threading.Event,
+) -> None:
+    script = Scripted(a=answers("a"), b=answers("b"))
+    script.lanes["a"].submit(lambda: gate.wait(10))
+    busy, begun = threading.Event(), threading.Event()
+    script.lanes["b"].submit(lambda: begun.set() or busy.wait(10))
+    assert begun.wait(5)
+    for _ in range(2):
+        script.lanes["b"].submit(int)
+    threading.Timer(2 * PATIENCE, busy.set).start()
+    assert script.collect() == ["b"]
+
+
 def test_collect__lane_without_room__passed_over(gate: threading.Event) -> None:
     script, begun = Scripted(a=answers("a"), b=answers("b")), threading.Event()
     script.lanes["a"].submit(lambda: begun.set() or gate.wait(10))
