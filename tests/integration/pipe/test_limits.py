@@ -56,7 +56,7 @@ def test_operator__more_questions_than_it_works_on_at_once__queue_and_are_all_an
 
 
 def test_operator__hung_for_good__does_not_hold_up_the_questions_of_another(gate: threading.Event) -> None:
-    with limited(calls_per_operator=1, queue_per_operator=4, patience=0.3, requests_per_sender=64) as fork:
+    with limited(calls_per_operator=1, queue_per_operator=8, patience=0.3, requests_per_sender=64) as fork:
         hung, busy = fork.add_operator("alice", gate=gate), fork.add_operator("bob")
         sent = [send(fork, number) for number in range(16)]
         assert all(fork.settle(each)["status"] == 1 for each in sent)
