@@ -63,6 +63,8 @@ def server(*command: str, backend: str = "") -> Iterator[tuple[str, psutil.Proce
         try:
             for line in child.stdout or ():
                 if "127.0.0.1:" in line:
+                    # anvil tells of each request, and stops where nobody listens.
+                    threading.Thread(target=child.communicate, daemon=True).start()
                     yield (
                         "http://127.0.0.1:" + line.split("127.0.0.1:")[1].split()[0],
                         psutil.Process(child.pid),
