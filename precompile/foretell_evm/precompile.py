@@ -6,14 +6,13 @@ exception that leaves it is ``InferenceNeeded``. What it stores and logs lives i
 undone with the call that caused it.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from eth.abc import ComputationAPI
-from eth.exceptions import Revert
 from eth_utils import to_checksum_address
 
 from foretell_evm import receipts
+from foretell_evm.frame import Refusal, precompile
 from foretell_evm.resolution import CheckedAnswer, TooManyRequests, current
 from foretell_evm.system_calls import SystemCallError, model_of
 from foretell_spec.abi import (
@@ -32,50 +31,13 @@ from foretell_spec.abi import (
 )
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.divergence import REACHABLE, DeterminismClass
-from foretell_spec.errors import CalldataError, ManifestError, TensorError
+from foretell_spec.errors import ManifestError, TensorError
 from foretell_spec.gas import required_gas
 from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
-from foretell_spec.reasons import Reason, revert_data
+from foretell_spec.reasons import Reason
 from foretell_spec.request import NO_SEED, call_seed, precompile_request_id
 from foretell_spec.tensor import Tensor, dequantise, tensor_hash
-
-
-class Refusal(Exception):
-    """The call reverts with ``InferenceError(reason)``."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.name)
-        self.reason = reason
-
-
-def foretell_precompile(computation: ComputationAPI) -> ComputationAPI:
-    """Run one native call."""
-    message = computation.msg
-    data = bytes(message.data)
-    computation.consume_gas(required_gas(data, is_static=message.is_static), reason="Foretell precompile")
-    try:
-        computation.output = _answer(computation, data)
-    except Refusal as refusal:
-        # Revert's own argument is not return data; py-evm takes that from the computation.
-        computation.output = revert_data(refusal.reason)
-        raise Revert(refusal.reason.name) from None
-    return computation
-
-
-def _answer(computation: ComputationAPI, data: bytes) -> bytes:
-    message = computation.msg
-    if message.storage_address != receipts.ADDRESS or message.code_address != receipts.ADDRESS:
-        raise Refusal(Reason.DELEGATED_CALL)
-    if message.value:
-        raise Refusal(Reason.NOT_PAYABLE)
-    function = _FUNCTIONS.get(data[:4])
-    if function is None:
-        raise Refusal(Reason.UNKNOWN_FUNCTION)
-    try:
-        return function(computation, data)
-    except CalldataError:
-        raise Refusal(Reason.BAD_CALLDATA) from None
 
 
 def _infer(computation: ComputationAPI, data: bytes) -> bytes:
@@ -180,9 +142,9 @@ def _receipt(computation: ComputationAPI, data: bytes) -> bytes:
     return receipts.load_receipt(computation.state, decode_receipt_id(data)).encode()
 
 
-_FUNCTIONS: Final[dict[bytes, Callable[[ComputationAPI, bytes], bytes]]] = {
-    INFER: _infer,
-    INFER_OPEN: _infer,
-    ASSURANCE_OF: _assurance_of,
-    RECEIPT: _receipt,
-}
+foretell_precompile: Final = precompile(
+    receipts.ADDRESS,
+    "Foretell precompile",
+    lambda data, is_static: required_gas(data, is_static=is_static),
+    {INFER: _infer, INFER_OPEN: _infer, ASSURANCE_OF: _assurance_of, RECEIPT: _receipt},
+)

@@ -9,15 +9,14 @@ from typing import Final
 
 from eth.abc import ComputationAPI
 
+from foretell_evm.frame import Precompile, Refusal, log_event, precompile
 from foretell_evm.opengradient import abi
 from foretell_evm.opengradient.addresses import HISTORICAL
 from foretell_evm.opengradient.config import OpenGradientConfig
 from foretell_evm.opengradient.feed import NoPrices
-from foretell_evm.opengradient.frame import Precompile, log_event, precompile
 from foretell_evm.opengradient.gas import historical_gas, query_work
 from foretell_evm.opengradient.inference import encode_for_caller, run_model
 from foretell_evm.opengradient.numbers import from_wad
-from foretell_evm.precompile import Refusal
 from foretell_spec.reasons import Reason
 from foretell_spec.tensor import Tensor
 

@@ -9,13 +9,13 @@ from typing import Final
 from eth.abc import ComputationAPI
 from eth_utils import to_checksum_address
 
+from foretell_evm.frame import Precompile, Refusal, log_event, precompile
 from foretell_evm.opengradient import abi
 from foretell_evm.opengradient.addresses import INFERENCE
 from foretell_evm.opengradient.config import Mode, OpenGradientConfig
-from foretell_evm.opengradient.frame import Precompile, log_event, precompile
 from foretell_evm.opengradient.gas import inference_gas
 from foretell_evm.opengradient.numbers import from_wad, to_wad
-from foretell_evm.precompile import Refusal, infer
+from foretell_evm.precompile import infer
 from foretell_spec.abi import InferCall
 from foretell_spec.errors import TensorError
 from foretell_spec.reasons import Reason

@@ -2,9 +2,9 @@
 
 from eth_typing import Address
 
+from foretell_evm.frame import Precompile
 from foretell_evm.opengradient.addresses import HISTORICAL, INFERENCE, TEE_VERIFIER
 from foretell_evm.opengradient.config import OpenGradientConfig
-from foretell_evm.opengradient.frame import Precompile
 from foretell_evm.opengradient.historical import historical_precompile
 from foretell_evm.opengradient.inference import inference_precompile
 from foretell_evm.opengradient.tee import tee_precompile

@@ -12,13 +12,12 @@ from eth.abc import ComputationAPI
 from eth_abi import encode
 from eth_utils import keccak
 
+from foretell_evm.frame import Precompile, Refusal, precompile
 from foretell_evm.opengradient import abi
 from foretell_evm.opengradient.addresses import TEE_VERIFIER
 from foretell_evm.opengradient.attestation import InvalidAttestation, check_bindings, verify_attestation
 from foretell_evm.opengradient.canonical import decode_canonical
-from foretell_evm.opengradient.frame import Precompile, precompile
 from foretell_evm.opengradient.gas import tee_gas
-from foretell_evm.precompile import Refusal
 from foretell_spec.reasons import Reason
 
 MAX_ATTESTATION: Final = 16 * 1024

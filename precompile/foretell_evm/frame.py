@@ -7,7 +7,6 @@ from eth.abc import ComputationAPI
 from eth.exceptions import Revert
 from eth_typing import Address
 
-from foretell_evm.precompile import Refusal
 from foretell_spec.errors import CalldataError
 from foretell_spec.reasons import Reason, revert_data
 
@@ -22,6 +21,14 @@ LOG_BASE: Final = 750
 LOG_BYTE: Final = 8
 
 
+class Refusal(Exception):
+    """The call reverts with ``InferenceError(reason)``."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.name)
+        self.reason = reason
+
+
 def precompile(address: Address, name: str, gas: Gas, functions: Functions) -> Precompile:
     """A precompile at ``address`` with these functions."""
 
@@ -31,6 +38,7 @@ def precompile(address: Address, name: str, gas: Gas, functions: Functions) -> P
         try:
             computation.output = _answer(computation, address, functions, data)
         except Refusal as refusal:
+            # Revert's own argument is not return data; py-evm takes that from the computation.
             computation.output = revert_data(refusal.reason)
             raise Revert(refusal.reason.name) from None
         return computation
