@@ -15,33 +15,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import click
 from eth_keys.datatypes import PrivateKey
 from eth_utils import keccak
 from web3 import Web3
-from web3.types import Wei
 
-from foretell_contracts import load
 from foretell_evm.chain import ForetellChain
 from foretell_evm.config import ChainConfig, Mining
 from foretell_evm.rpc.provider import ForetellProvider
 from foretell_spec.abi import InferCall, encode_infer
-from foretell_spec.addresses import MODEL_REGISTRY, OPERATOR_REGISTRY, PRECOMPILE
+from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
-from foretell_spec.divergence import DeterminismClass
-from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
 from foretell_spec.tensor import WAD
+from scripts.bench._registries import bond, register_model
 
 MAX_RATIO: Final = 1.05
-ETHER: Final = 10**18
 INFERENCE_SECONDS: Final = 2.0
 KEY: Final = PrivateKey(keccak(text="slow operator"))
-# Code for the model's entry to pin; no proof is asked for here.
-VERIFIER_CODE: Final = bytes.fromhex("60015f5260205ff3")
 
 
 class SlowOperator:
@@ -61,36 +55,11 @@ class SlowOperator:
 def set_up(chain: ForetellChain) -> bytes:
     """Register a model and the operator; the model's id."""
     w3 = Web3(ForetellProvider(chain))
-    sender = w3.eth.accounts[0]
-    init = bytes.fromhex("67") + VERIFIER_CODE + bytes.fromhex("5f5260086018f3")
-    sent = w3.eth.send_transaction({"from": sender, "data": init, "gas": 200_000})
-    verifier = w3.eth.get_transaction_receipt(sent)["contractAddress"]
-    manifest = Manifest(
-        determinism=DeterminismClass.CIRCUIT,
-        metadata_hash=keccak(text="bench"),
-        input_size=1,
-        output_size=1,
-        input_scale=7,
-        output_scale=7,
-        input_min=-(2**60),
-        input_max=2**60,
-        tolerance=0,
-        verifier_code_hash=keccak(VERIFIER_CODE),
-        challenge_window=60,
-        proof_window=60,
-    )
-    models = w3.eth.contract(MODEL_REGISTRY, abi=load("ModelRegistry").abi)
-    models.functions.register(manifest.words(), verifier).transact({"from": sender})
-    operators = w3.eth.contract(OPERATOR_REGISTRY, abi=load("OperatorRegistry").abi)
-    w3.eth.send_transaction({"from": sender, "to": SlowOperator.address, "value": Wei(20 * ETHER)})
-    call: Any = operators.functions.register(SlowOperator.address, ETHER)
-    built = call.build_transaction(
-        {"from": SlowOperator.address, "value": 10 * ETHER, "gas": 500_000, "nonce": 0}
-    )
-    w3.eth.send_raw_transaction(w3.eth.account.sign_transaction(built, KEY.to_bytes()).raw_transaction)
+    model_id = register_model(w3)
+    bond(w3, KEY)
     chain.add_operator(SlowOperator())
     chain.set_automine(enabled=False)
-    return manifest.model_id
+    return model_id
 
 
 @contextmanager

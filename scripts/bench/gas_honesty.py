@@ -25,36 +25,31 @@ from eth_utils import keccak, to_canonical_address
 from py_ecc import optimized_bls12_381 as bls
 from py_ecc import optimized_bn128 as bn
 from web3 import Web3
-from web3.types import HexStr, TxParams, Wei
+from web3.types import HexStr, TxParams
 
-from foretell_contracts import load
 from foretell_evm import system_calls
 from foretell_evm.chain import ForetellChain
 from foretell_evm.resolution import Resolution, resolving
 from foretell_evm.rpc.provider import ForetellProvider
 from foretell_evm.vm import ForetellVM
 from foretell_spec.abi import ASSURANCE_OF, INFER, RECEIPT, InferCall, decode_infer, encode_infer
-from foretell_spec.addresses import MODEL_REGISTRY, OPERATOR_REGISTRY, PRECOMPILE
+from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
-from foretell_spec.divergence import DeterminismClass
 from foretell_spec.gas import required_gas
-from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob
 from foretell_spec.tensor import MAX_INPUTS, WAD
+from scripts.bench._registries import bond, register_model
 from scripts.bench.verification import calldata, seconds
 
 FACTOR: Final = 2
 _PATIENCE: Final = 5.0
 """Seconds for one probe."""
 GAS: Final = 100_000_000
-ETHER: Final = 10**18
 CALLER: Final = Address(b"\x11" * 20)
 OURS: Final = Address(to_canonical_address(PRECOMPILE))
 KEY: Final = PrivateKey(keccak(text="operator"))
 SIZES: Final = (1, 16, MAX_INPUTS)
-# Code for the models' entries to pin; proofs are measured by themselves.
-VERIFIER_CODE: Final = bytes.fromhex("60015f5260205ff3")
 
 
 class Operator:
@@ -95,40 +90,10 @@ class Bench:
         self._chain = chain
         self._w3 = Web3(ForetellProvider(chain))
         self._sender = self._w3.eth.accounts[0]
-        self._register_operator()
-        self._models = {size: self._register_model(size) for size in SIZES}
+        bond(self._w3, KEY)
+        chain.add_operator(Operator())
+        self._models = {size: register_model(self._w3, size) for size in SIZES}
         self.call_alone = 0.0
-
-    def _register_operator(self) -> None:
-        w3, account = self._w3, Operator.address
-        w3.eth.send_transaction({"from": self._sender, "to": account, "value": Wei(20 * ETHER)})
-        operators = w3.eth.contract(OPERATOR_REGISTRY, abi=load("OperatorRegistry").abi)
-        call: Any = operators.functions.register(account, ETHER)
-        built = call.build_transaction({"from": account, "value": 10 * ETHER, "gas": 500_000, "nonce": 0})
-        w3.eth.send_raw_transaction(w3.eth.account.sign_transaction(built, KEY.to_bytes()).raw_transaction)
-        self._chain.add_operator(Operator())
-
-    def _register_model(self, inputs: int) -> bytes:
-        init = bytes.fromhex("67") + VERIFIER_CODE + bytes.fromhex("5f5260086018f3")
-        sent = self._w3.eth.send_transaction({"from": self._sender, "data": init, "gas": 200_000})
-        verifier = self._w3.eth.get_transaction_receipt(sent)["contractAddress"]
-        manifest = Manifest(
-            determinism=DeterminismClass.CIRCUIT,
-            metadata_hash=keccak(text="bench"),
-            input_size=inputs,
-            output_size=1,
-            input_scale=7,
-            output_scale=7,
-            input_min=-(2**60),
-            input_max=2**60,
-            tolerance=0,
-            verifier_code_hash=keccak(VERIFIER_CODE),
-            challenge_window=60,
-            proof_window=60,
-        )
-        models = self._w3.eth.contract(MODEL_REGISTRY, abi=load("ModelRegistry").abi)
-        models.functions.register(manifest.words(), verifier).transact({"from": self._sender})
-        return manifest.model_id
 
     def ours(self) -> list[Probe]:
         """Inputs of our functions; those of ``infer`` are answered."""

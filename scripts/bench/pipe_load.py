@@ -26,32 +26,26 @@ from eth_account import Account
 from eth_keys.datatypes import PrivateKey
 from eth_utils import keccak
 from web3 import Web3
-from web3.types import Wei
 
-from foretell_contracts import load
 from foretell_evm import miner
 from foretell_evm.builder import BlockBuilder, BuiltBlock
 from foretell_evm.chain import ForetellChain
 from foretell_evm.config import ChainConfig, Mining, PoolLimits
 from foretell_evm.rpc.provider import ForetellProvider
 from foretell_spec.abi import InferCall, encode_infer
-from foretell_spec.addresses import MODEL_REGISTRY, OPERATOR_REGISTRY, PRECOMPILE
+from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import seal
-from foretell_spec.divergence import DeterminismClass
-from foretell_spec.manifest import Manifest
 from foretell_spec.operator import InferenceJob, Sealed
 from foretell_spec.tensor import WAD
+from scripts.bench._registries import ETHER, bond, register_model
 
 MAX_LATENESS: Final = 0.05
-ETHER: Final = 10**18
 SHORTEST, LONGEST = 1.0, 30.0
 """Seconds of model time."""
 FAILING, DIFFERING = 0.05, 0.05
 GAS: Final = 900_000
-VERIFIER_CODE: Final = bytes.fromhex("60015f5260205ff3")
-"""Code for the model's entry to pin; no proof is asked for here."""
 
 
 @dataclass(frozen=True)
@@ -147,43 +141,12 @@ class LoadedChain:
         config = ChainConfig(endowments=endowments, limits=load.limits, mining=Mining.AUTO)
         self.chain = ForetellChain.create(config)
         self.w3 = Web3(ForetellProvider(self.chain))
-        self.model_id = self._register_model()
+        self.model_id = register_model(self.w3)
         for number in range(load.operators):
-            self._add_operator(SimulatedOperator(number, load.scale))
+            operator = SimulatedOperator(number, load.scale)
+            bond(self.w3, operator.key)
+            self.chain.add_operator(operator)
         self.chain.set_automine(enabled=False)
-
-    def _register_model(self) -> bytes:
-        sender = self.w3.eth.accounts[0]
-        init = bytes.fromhex("67") + VERIFIER_CODE + bytes.fromhex("5f5260086018f3")
-        sent = self.w3.eth.send_transaction({"from": sender, "data": init, "gas": 200_000})
-        verifier = self.w3.eth.get_transaction_receipt(sent)["contractAddress"]
-        manifest = Manifest(
-            determinism=DeterminismClass.CIRCUIT,
-            metadata_hash=keccak(text="bench"),
-            input_size=1,
-            output_size=1,
-            input_scale=7,
-            output_scale=7,
-            input_min=-(2**60),
-            input_max=2**60,
-            tolerance=0,
-            verifier_code_hash=keccak(VERIFIER_CODE),
-            challenge_window=60,
-            proof_window=60,
-        )
-        models = self.w3.eth.contract(MODEL_REGISTRY, abi=_abi("ModelRegistry"))
-        models.functions.register(manifest.words(), verifier).transact({"from": sender})
-        return manifest.model_id
-
-    def _add_operator(self, operator: SimulatedOperator) -> None:
-        treasury, address = self.w3.eth.accounts[0], operator.address
-        self.w3.eth.send_transaction({"from": treasury, "to": address, "value": Wei(20 * ETHER)})
-        registry = self.w3.eth.contract(OPERATOR_REGISTRY, abi=_abi("OperatorRegistry"))
-        call: Any = registry.functions.register(address, ETHER)
-        built = call.build_transaction({"from": address, "value": 10 * ETHER, "gas": 500_000, "nonce": 0})
-        signed = self.w3.eth.account.sign_transaction(built, operator.key.to_bytes())
-        self.w3.eth.send_raw_transaction(signed.raw_transaction)
-        self.chain.add_operator(operator)
 
     def raw_transactions(self) -> list[str]:
         """One question of each sender, at ``SIGNED`` and ``AGREED`` in turn."""
@@ -237,10 +200,6 @@ class LoadedChain:
             if number > seen:
                 lateness.append(now - started - slot * (len(lateness) + 1))
                 seen = number
-
-
-def _abi(name: str) -> Any:
-    return load(name).abi
 
 
 def table(load: Load, outcome: Outcome) -> str:
