@@ -14,7 +14,7 @@ from typing import Final, Self
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
-from eth_typing import ChecksumAddress, HexStr
+from eth_typing import ChecksumAddress
 from eth_utils import keccak
 from web3 import Web3
 from web3.contract import Contract
@@ -283,13 +283,20 @@ class Devnet:
         return verifier
 
     def _deploy_verifier(self, model: CircuitFolder) -> ChecksumAddress:
-        verifier = self.w3.eth.contract(
-            abi=model.verifier.abi, bytecode=HexStr("0x" + model.verifier.bytecode.hex())
-        )
-        address = self.transact(self.treasury, verifier.constructor())["contractAddress"]
-        if address is None:
-            raise DevnetError(f"{model.name}: its verifier contract was not created")
-        return address
+        def create(code: bytes) -> ChecksumAddress:
+            address = self._send_data({"data": code})["contractAddress"]
+            if address is None:
+                raise DevnetError(f"{model.name}: its verifier contract was not created")
+            return address
+
+        def send(address: ChecksumAddress, data: bytes) -> None:
+            self._send_data({"to": address, "data": data})
+
+        return model.verifier.compiled().deploy(create, send)
+
+    def _send_data(self, fields: TxParams) -> TxReceipt:
+        gas = self.w3.eth.estimate_gas({"from": self.treasury.address, **fields})
+        return self._send(self.treasury, {"value": Wei(0), "gas": gas, **fields})
 
     def _predeployed(self, name: str, address: ChecksumAddress) -> Contract:
         return self.w3.eth.contract(address, abi=load(name).abi)

@@ -107,7 +107,15 @@ def register_model(
     Raises:
         DeployFailed: a transaction reverted, for example because the model is registered already.
     """
-    verifier = _create(w3, account, bytes(folder.verifier.bytecode), f"the verifier of {folder.name}")
+    what = f"the verifier of {folder.name}"
+
+    def create(code: bytes) -> ChecksumAddress:
+        return _create(w3, account, code, what)
+
+    def send(address: ChecksumAddress, data: bytes) -> None:
+        _deliver(w3, account, {"to": address, "data": data}, what)
+
+    verifier = folder.verifier.compiled().deploy(create, send)
     registry = contract(w3, "ModelRegistry", book.model_registry)
     transact(w3, account, registry.functions.register(folder.manifest.words(), verifier))
     return verifier
@@ -163,14 +171,19 @@ def create_address(sender: ChecksumAddress, nonce: int) -> ChecksumAddress:
 
 
 def _create(w3: Web3, account: LocalAccount, data: bytes, what: str) -> ChecksumAddress:
-    transaction = _envelope(w3, account) | {"value": 0, "data": data}
-    transaction["gas"] = w3.eth.estimate_gas({"from": account.address, "data": HexBytes(data)})
-    fee = w3.eth.gas_price
-    transaction |= {"maxFeePerGas": 2 * fee, "maxPriorityFeePerGas": min(fee, 10**9), "to": b""}
-    address = _send(w3, account, transaction, what)["contractAddress"]
+    address = _deliver(w3, account, {"data": data, "to": b""}, what)["contractAddress"]
     if not address:
         raise DeployFailed(f"{what}: the node reported no address")
     return to_checksum_address(address)
+
+
+def _deliver(w3: Web3, account: LocalAccount, message: dict[str, Any], what: str) -> TxReceipt:
+    asked = {"from": account.address, "data": HexBytes(message["data"])}
+    asked |= {"to": message["to"]} if message["to"] else {}
+    fee = w3.eth.gas_price
+    fees = {"maxFeePerGas": 2 * fee, "maxPriorityFeePerGas": min(fee, 10**9)}
+    gas = w3.eth.estimate_gas(asked)  # type: ignore[arg-type]
+    return _send(w3, account, _envelope(w3, account) | message | fees | {"value": 0, "gas": gas}, what)
 
 
 def _envelope(w3: Web3, account: LocalAccount) -> dict[str, Any]:

@@ -98,6 +98,10 @@ def model() -> None:
     "--max-logrows", type=click.IntRange(7, 22),
     help="circuit: the largest one, as a power of two; each step doubles memory and time.  [default: 17]",
 )  # fmt: skip
+@click.option(
+    "--reusable", is_flag=True, default=None,
+    help="circuit: use EZKL's reusable verifier, as is done where the circuit's own would be too large.",
+)  # fmt: skip
 @click.option("--replace", is_flag=True, help="Replace a model that is already in the folder.")
 def add(
     file: Path,
@@ -139,7 +143,7 @@ def add(
         _add_graph(file, data, target, {"name": title, "determinism": kind, **chosen}, overwrite=replace)
 
 
-_CIRCUIT_OPTIONS: Final = frozenset({"srs", "ceremony", "max_logrows"})
+_CIRCUIT_OPTIONS: Final = frozenset({"srs", "ceremony", "max_logrows", "reusable"})
 _SCALES: Final = frozenset({"input_scale", "output_scale"})
 _FOREIGN: Final = {
     DeterminismClass.CIRCUIT: _SCALES | {"tokens"},

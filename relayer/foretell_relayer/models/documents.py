@@ -200,7 +200,10 @@ class ManifestFile(_Document):
 
 
 class VerifierFile(_Document):
-    """``verifier.json``: the compiled verifier contract. ``code_hash`` is keccak256 of ``runtime``."""
+    """``verifier.json``: the compiled verifier contract, with the circuit's key if it is the reusable one.
+
+    ``code_hash`` is that of the contract that the manifest pins.
+    """
 
     contract: str
     abi: list[dict[str, Any]]
@@ -209,10 +212,18 @@ class VerifierFile(_Document):
     code_hash: Hash
     solidity_hash: Hash
     solc: str
+    vka: list[Hash]
+
+    @classmethod
+    def of(cls, compiled: CompiledVerifier) -> "VerifierFile":
+        """The document of a contract."""
+        values = {name: getattr(compiled, name) for name in cls.model_fields}
+        return cls.model_validate(values | {"vka": list(compiled.vka)})
 
     def compiled(self) -> CompiledVerifier:
         """The contract as the compiler gave it."""
-        return CompiledVerifier(self.abi, self.bytecode, self.runtime, self.solidity_hash, self.solc)
+        values = {name: getattr(self, name) for name in type(self).model_fields if name != "code_hash"}
+        return CompiledVerifier(**values | {"vka": tuple(self.vka)})
 
 
 D = TypeVar("D", bound=BaseModel)

@@ -125,7 +125,7 @@ def load_circuit(path: Path) -> CircuitFolder:
 
 def _with_circuit(path: Path, manifest: Manifest, metadata: CircuitMetadata) -> CircuitFolder:
     verifier = documents.read(path / VERIFIER, VerifierFile)
-    _same(keccak(verifier.runtime), manifest.verifier_code_hash, path, VERIFIER)
+    _same(verifier.compiled().code_hash, manifest.verifier_code_hash, path, VERIFIER)
     _same(_file_hash(path / SETTINGS), metadata.circuit.settings_hash, path, SETTINGS)
     _same(_file_hash(path / SRS), metadata.srs.hash, path, SRS)
     settings_file.check(path / SETTINGS, manifest, metadata.circuit)

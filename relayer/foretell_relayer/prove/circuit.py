@@ -193,9 +193,9 @@ def reusable_verifier_source(files: CircuitFiles, limits: Limits = QUICK) -> str
     return source
 
 
-def vka(files: CircuitFiles, limits: Limits = QUICK) -> tuple[int, ...]:
+def vka(files: CircuitFiles, limits: Limits = QUICK) -> tuple[bytes, ...]:
     """The circuit's key as words for the reusable verifier."""
-    return tuple(int(word, 16) for word in run("ezkl.vka", _paths(files), limits).value)
+    return tuple(bytes.fromhex(word) for word in run("ezkl.vka", _paths(files), limits).value)
 
 
 def _paths(files: CircuitFiles) -> dict[str, str]:

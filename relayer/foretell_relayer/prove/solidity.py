@@ -8,13 +8,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from eth_typing import ChecksumAddress
 from eth_utils import keccak
 
+from foretell_relayer.prove import reusable
 from foretell_relayer.prove.errors import CompilerFailed, NoCompiler
 from foretell_relayer.prove.sandbox import MESSAGE_LIMIT, environment, start, talk
 
@@ -35,27 +37,54 @@ process.stdout.write(JSON.stringify({version: solc.version(), output: JSON.parse
 
 @dataclass(frozen=True, slots=True)
 class CompiledVerifier:
-    """A verifier contract: creation ``bytecode``, deployed ``runtime``, and what they were made of."""
+    """A verifier contract: creation ``bytecode``, deployed ``runtime``, and what they were made of.
 
+    ``vka`` is the circuit's key where ``contract`` is the reusable verifier, and empty elsewhere.
+    """
+
+    contract: str
     abi: list[dict[str, Any]]
     bytecode: bytes
     runtime: bytes
     solidity_hash: bytes
     solc: str
+    vka: tuple[bytes, ...] = ()
 
     @property
     def code_hash(self) -> bytes:
-        """What ``EXTCODEHASH`` gives for the deployed contract."""
-        return keccak(self.runtime)
+        """What ``EXTCODEHASH`` gives for the contract that a manifest pins."""
+        own = keccak(self.runtime)
+        return reusable.circuit_code_hash(own, self.vka) if self.vka else own
 
     @property
     def fits(self) -> bool:
         """Whether a chain accepts it (EIP-170)."""
-        return len(self.runtime) <= EIP170_LIMIT
+        return len(self.runtime) <= EIP170_LIMIT and len(self.vka) <= reusable.MAX_KEY_WORDS
+
+    def deploy(
+        self,
+        create: Callable[[bytes], ChecksumAddress],
+        send: Callable[[ChecksumAddress, bytes], object],
+    ) -> ChecksumAddress:
+        """Put it on a chain.
+
+        Args:
+            create: sends creation code, and gives the address of what it created.
+            send: sends calldata to an address.
+
+        Returns:
+            The address of the contract whose code a manifest pins.
+        """
+        verifier = create(self.bytecode)
+        if not self.vka:
+            return verifier
+        send(verifier, reusable.registration(self.vka))
+        store = create(reusable.store_creation(self.vka))
+        return create(reusable.circuit_creation(keccak(self.runtime), self.vka, verifier, store))
 
 
 def compile_verifier(source: str, contract: str = CONTRACT) -> CompiledVerifier:
-    """Compile a verifier that EZKL wrote.
+    """Compile a verifier that EZKL wrote; a reusable one still lacks its ``vka``.
 
     Raises:
         NoCompiler: no Node, or no ``solc`` of 0.8.20 or newer in a ``node_modules`` folder.
@@ -71,6 +100,7 @@ def compile_verifier(source: str, contract: str = CONTRACT) -> CompiledVerifier:
         raise CompilerFailed(f"solc {version}: {errors[0][:MESSAGE_LIMIT].strip()}")
     compiled = output["contracts"]["verifier.sol"][contract]
     return CompiledVerifier(
+        contract=contract,
         abi=compiled["abi"],
         bytecode=bytes.fromhex(compiled["evm"]["bytecode"]["object"]),
         runtime=bytes.fromhex(compiled["evm"]["deployedBytecode"]["object"]),

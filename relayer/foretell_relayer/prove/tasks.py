@@ -151,7 +151,7 @@ def verifier_source(vk: str, settings: str, srs: str, reusable: bool = False) ->
 
 
 def vka(vk: str, settings: str, srs: str) -> list[str]:
-    """The circuit's key as the words (0x-hexadecimal) that the reusable verifier takes."""
+    """The circuit's key as the words (hexadecimal) that the reusable verifier takes."""
 
     async def generate() -> Any:
         return await ezkl.create_evm_vka(vk, settings, "vka.bytes", srs)
@@ -161,4 +161,4 @@ def vka(vk: str, settings: str, srs: str) -> list[str]:
     count = int.from_bytes(data[:8], "little")
     if len(data) != 8 + 32 * count:
         raise TaskError("refused", "EZKL wrote a key in a form that this version does not know")
-    return ["0x" + data[8 + 32 * index : 40 + 32 * index].hex() for index in range(count)]
+    return [data[8 + 32 * index : 40 + 32 * index].hex() for index in range(count)]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import vyper
+from eth_utils import keccak
 
 from foretell_contracts import load, names
 from scripts.build_artifacts import MAX_RUNTIME_BYTES, SOURCES, compile_contract, deployed_size, render
@@ -47,3 +48,9 @@ def test_compile_contract__twice__renders_the_same_bytes() -> None:
     first, second = (render(compile_contract(Path("OperatorRegistry.vy"))) for _ in range(2))
     assert first == second
     assert str(Path.cwd()) not in first
+
+
+def test_reusable_circuit__code__never_changes() -> None:
+    """Manifests pin it, in folders that people have: a change needs a contract of another name."""
+    code_hash = keccak(load("ReusableCircuit").runtime).hex()
+    assert code_hash == "70731dc96565cd7a440ae6419cde05c7e5da9b310ff26d825fc87dfdacab6c84"

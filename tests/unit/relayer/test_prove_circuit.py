@@ -156,8 +156,8 @@ def test_verifier_source__again__same_text_of_one_contract(tiny_circuit):
 def test_vka__words__hold_rows_and_instances(tiny_circuit):
     words = circuit.vka(tiny_circuit)
 
-    assert all(0 <= word < 2**256 for word in words)
-    assert {8, len(INPUTS) + len(OUTPUTS)} <= set(words)
+    assert {len(word) for word in words} == {32}
+    assert {8, len(INPUTS) + len(OUTPUTS)} <= {int.from_bytes(word, "big") for word in words}
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 2**100, -(2**100)])
