@@ -171,6 +171,17 @@ def circuit(model_id: bytes32) -> IModelRegistry.Circuit:
 
 @external
 @view
+def enclave_measurement(model_id: bytes32) -> bytes32:
+    """
+    @notice What EnclaveVerifier needs of a model.
+    @param model_id The model.
+    @return The identity of its enclave; zero when it is unknown or names none.
+    """
+    return self._rest[model_id].enclave_measurement
+
+
+@external
+@view
 def is_open(model_id: bytes32) -> bool:
     """
     @notice Whether the model is registered and not stopped.

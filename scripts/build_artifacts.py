@@ -21,6 +21,7 @@ SOURCES = (
     "OperatorRegistry.vy",
     "Settlement.vy",
     "verifiers/CircuitVerifier.vy",
+    "verifiers/EnclaveVerifier.vy",
     "verifiers/ReusableCircuit.vy",
     "opengradient/InferenceHub.vy",
     "opengradient/TaskScheduler.vy",

@@ -20,6 +20,7 @@ from eth_utils import keccak
 from foretell_spec import abi, gas
 from foretell_spec.addresses import PRECOMPILE, SETTLEMENT
 from foretell_spec.assurance import Assurance
+from foretell_spec.attestation import Statement, enclave_identity
 from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import seal
 from foretell_spec.divergence import DeterminismClass
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
         "tensor": tensors,
         "divergence": divergences,
         "manifest": manifests,
+        "attestation": attestations,
         "bundle": bundles,
         "native": native_calls,
         "draw": draws,
@@ -467,6 +469,51 @@ def commitments() -> Vectors:
                 "holds": each.holds,
             }
             for name, each in made.items()
+        ],
+    }
+
+
+def attestations() -> Vectors:
+    """What an enclave signs: one digest for each field changed, alone."""
+    one, two, three, four, five = (bytes([number]) * 32 for number in range(1, 6))
+    base = Statement(one, two, three, four, five, signed_at=1_700_000_000)
+    changes: list[dict[str, Any]] = [
+        {},
+        *({name: b"\x77" * 32} for name in ("request_id", "model_id", "input_hash", "output_hash", "seed")),
+        {"signed_at": 1_700_000_001},
+    ]
+    made = [
+        (", ".join(change) or "base", replace(base, **change), CHAIN_ID, SETTLEMENT) for change in changes
+    ]
+    made += [
+        ("another chain", base, CHAIN_ID + 1, SETTLEMENT),
+        ("for the precompile", base, CHAIN_ID, PRECOMPILE),
+    ]
+    return {
+        "statement": [
+            {
+                "name": name,
+                "words": [_word(word) for word in statement.words()],
+                "chain_id": chain_id,
+                "verifying_contract": contract,
+                "digest": _hex(statement.digest(chain_id, contract)),
+                "signature": _hex(statement.sign(KEY, chain_id, contract)),
+                "signer": KEY.public_key.to_checksum_address(),
+            }
+            for name, statement, chain_id, contract in made
+        ],
+        "identity": [
+            {
+                "name": name,
+                "attester": attester,
+                "measurement": _hex(measurement),
+                "identity": _hex(enclave_identity(attester, measurement)),
+            }
+            for name, attester, measurement in (
+                ("base", PRECOMPILE, b"\x11" * 32),
+                ("attester", SETTLEMENT, b"\x11" * 32),
+                ("measurement", PRECOMPILE, b"\x12" * 32),
+            )
         ],
     }
 

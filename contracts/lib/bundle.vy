@@ -25,6 +25,15 @@ HALF_ORDER: constant(uint256) = (
 # Computed on every call and never stored: a chain that forks gets another chain id.
 @internal
 @view
+def typed_digest(verifying_contract: address, struct_hash: bytes32) -> bytes32:
+    domain: bytes32 = keccak256(
+        abi_encode(DOMAIN_TYPEHASH, NAME_HASH, VERSION_HASH, chain.id, verifying_contract)
+    )
+    return keccak256(concat(b"\x19\x01", domain, struct_hash))
+
+
+@internal
+@view
 def digest(
     verifying_contract: address,
     request_id: bytes32,
@@ -34,13 +43,10 @@ def digest(
     seed: bytes32,
     operator: address,
 ) -> bytes32:
-    domain: bytes32 = keccak256(
-        abi_encode(DOMAIN_TYPEHASH, NAME_HASH, VERSION_HASH, chain.id, verifying_contract)
-    )
     message: bytes32 = keccak256(
         abi_encode(BUNDLE_TYPEHASH, request_id, model_id, input_hash, output_hash, seed, operator)
     )
-    return keccak256(concat(b"\x19\x01", domain, message))
+    return self.typed_digest(verifying_contract, message)
 
 
 # Signer of r || s || v with v 27 or 28 and a low s; reverts when there is none.

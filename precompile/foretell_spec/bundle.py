@@ -147,7 +147,12 @@ def bundle_digest(
             [BUNDLE_TYPEHASH, request_id, model_id, input_hash, output_hash, seed, operator],
         )
     )
-    return keccak(b"\x19\x01" + domain_separator(chain_id, verifying_contract) + struct)
+    return typed_digest(chain_id, verifying_contract, struct)
+
+
+def typed_digest(chain_id: int, verifying_contract: ChecksumAddress, struct_hash: bytes) -> bytes:
+    """EIP-712 digest of a struct that is meant for one contract on one chain."""
+    return keccak(b"\x19\x01" + domain_separator(chain_id, verifying_contract) + struct_hash)
 
 
 def sign_digest(key: PrivateKey, digest: bytes) -> bytes:

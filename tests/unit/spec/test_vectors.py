@@ -4,6 +4,7 @@ import pytest
 
 from foretell_spec import abi, gas
 from foretell_spec.addresses import PRECOMPILE
+from foretell_spec.attestation import Statement, enclave_identity
 from foretell_spec.bundle import Bundle, recover_signer
 from foretell_spec.commitment import Commitment, Reveal, hide
 from foretell_spec.divergence import DeterminismClass, judge
@@ -152,6 +153,19 @@ def test_draw(row):
     assert draw_seed(raw(row["block_hash"]), raw(row["salt"])) == raw(row["seed"])
     bonds = {operator: int(bond) for operator, bond in row["bonds"].items()}
     assert list(draw(raw(row["seed"]), raw(row["request_id"]), bonds)) == row["expected"]
+
+
+@rows("attestation", "statement")
+def test_statement(row):
+    hashes, signed_at = [raw(word) for word in row["words"][:-1]], int(row["words"][-1])
+    statement, place = Statement(*hashes, signed_at), (row["chain_id"], row["verifying_contract"])
+    assert statement.digest(*place) == raw(row["digest"])
+    assert statement.signer(raw(row["signature"]), *place) == row["signer"]
+
+
+@rows("attestation", "identity")
+def test_enclave_identity(row):
+    assert enclave_identity(row["attester"], raw(row["measurement"])) == raw(row["identity"])
 
 
 @rows("commitment", "commitment")
