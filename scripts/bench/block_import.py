@@ -1,8 +1,19 @@
-"""What the import of a block costs, against executing its transactions and checking its evidence alone.
+"""What the import of a block costs, beside its execution and the checks of its evidence.
 
-A chain is built with blocks of transfers, of model calls with signed answers, and of model calls with proven
-ones. Each block is imported by a full node; right before, on the same parent, its transactions are executed
-and its answers checked with nothing around it. Both halves alternate in one process.
+*Execution* is what no client can leave out between the bytes of a block and believing in it: decode the
+block, recover the senders, run the system calls before and after the transactions, run these, make the
+receipts, and compute the roots of transactions, receipts and state. It is written down here step by step,
+apart from the importer. *Evidence* is the check of each answer, by a checker that knows none.
+
+All else is the import's own: rules of the header, the sidecar, the comparison, what the builder does for
+transactions that may have to be left out, the database with its indices, the history, and whatever is done
+twice.
+
+Blocks are built of transfers to new accounts, of model calls with signed answers, and of model calls with
+proven ones, and imported into a folder. For each block, everything is done once before it is measured, so
+that all find the same caches full; then the parts take turns in going first. Seconds are those of the
+processor: a commit does not wait for the disk, and others use the machine too. What running the transactions
+and writing their state costs alone, without what makes a block of them, is told as well.
 
 Bar: import at most 1.2 times execution plus evidence.
 
@@ -14,7 +25,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from secrets import token_bytes
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 import click
 import rlp
@@ -28,35 +41,34 @@ from foretell_evm.core import ChainCore
 from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.importing import Importer
 from foretell_evm.resolution import CheckedAnswer, Replay, Resolution, resolving
+from foretell_evm.vm import ForetellVM, with_fields
 from foretell_spec.abi import InferCall, encode_infer
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.assurance import Assurance
+from foretell_spec.sidecar import Sidecar
 
 MAX_RATIO: Final = 1.2
 VOLATILITY: Final = Path(__file__).resolve().parents[2] / "models" / "volatility"
+SIZES: Final = {"transfers": (12, 100), "signed": (12, 64), "proven": (12,)}
+"""Transactions of a block by kind."""
 _SENDERS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Seconds for one block: all of the import, its execution alone, its evidence alone."""
-
-    whole: float
-    execution: float
-    evidence: float
+_STEP: Final = 10**14
+"""By what questions differ: more than one step of the model's scale."""
 
 
 def messages(devnet: Devnet, kind: str, count: int) -> Iterator[dict[str, str]]:
-    """What the transactions of a block of one kind ask for."""
+    """What the transactions of a block of one kind ask for: each asks something else."""
     (model,) = devnet.models.values()
     samples = model.samples()
     for index in range(count):
         if kind == "transfers":
-            yield {"to": f"0x{2**80 + index:040x}", "value": "0x1", "gas": hex(21_000)}
+            yield {"to": "0x" + token_bytes(20).hex(), "value": "0x1", "gas": hex(21_000)}
         else:
             assurance = Assurance.PROVEN if kind == "proven" else Assurance.SIGNED
-            call = InferCall(model.model_id, tuple(samples[index % len(samples)]), assurance)
-            yield {"to": PRECOMPILE, "data": "0x" + encode_infer(call).hex(), "gas": hex(2_000_000)}
+            round_, which = divmod(index, len(samples))
+            inputs = tuple(value + round_ * _STEP for value in samples[which])
+            call = InferCall(model.model_id, inputs, assurance)
+            yield {"to": PRECOMPILE, "data": "0x" + encode_infer(call).hex(), "gas": hex(400_000)}
 
 
 def build(devnet: Devnet, kind: str, count: int) -> BlockRecord:
@@ -70,28 +82,54 @@ def build(devnet: Devnet, kind: str, count: int) -> BlockRecord:
     record = chain.mine()
     if len(record.block.transactions) != count:
         raise SystemExit(f"a block of {kind} lacks transactions")
+    if any(receipt.state_root != b"\x01" for receipt in record.receipts):
+        raise SystemExit(f"a transaction in a block of {kind} failed")
     # Each kind asks anew in its next block.
     chain.pool.forget()
     return record
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def execute(core: ChainCore, parent: BlockRecord, record: BlockRecord, answers: list[CheckedAnswer]) -> None:
-    """Run a block's transactions and write their state."""
-    header = next_header(parent.header, record.header.timestamp, core.config.coinbase)
-    vm = core.executor.vm_at(header, parent.state_root)
+def execute(core: ChainCore, parent: BlockRecord, encoded: bytes, answers: list[CheckedAnswer]) -> Any:
+    """Execute a block; its header, as far as execution says."""
+    block = rlp.decode(encoded, sedes=ForetellVM.get_block_class())
+    start = next_header(parent.header, block.header.timestamp, core.config.coinbase)
+    vm = core.executor.vm_at(start, parent.state_root)
+    vm.begin_block()
+    header, receipts = vm.get_header(), []
     with resolving(Resolution(Replay(answers))):
-        for transaction in record.block.transactions:
+        for transaction in block.transactions:
+            vm.validate_transaction_against_header(header, transaction)
             vm.state.lock_changes()
-            vm.state.apply_transaction(transaction)
+            computation = vm.state.apply_transaction(transaction)
+            receipts.append(vm.make_receipt(header, transaction, computation, vm.state))
+            header = with_fields(
+                header, gas_used=receipts[-1].gas_used, bloom=header.bloom | receipts[-1].bloom
+            )
+    filled = vm.set_block_transactions_and_withdrawals(vm.get_block(), header, block.transactions, receipts)
+    processed = vm.block_postprocessing(filled)
     vm.state.persist()
     core.store.nodes.set_aside()
+    return with_fields(processed.header, state_root=vm.state.state_root)
+
+
+def run_alone(
+    core: ChainCore, parent: BlockRecord, record: BlockRecord, answers: list[CheckedAnswer]
+) -> None:
+    """Run a block's transactions, whose senders are known, and write their state."""
+    header = next_header(parent.header, record.header.timestamp, core.config.coinbase)
+    state = core.executor.state_at(header, parent.state_root)
+    with resolving(Resolution(Replay(answers))):
+        for transaction in record.block.transactions:
+            state.lock_changes()
+            state.apply_transaction(transaction)
+    state.persist()
+    core.store.nodes.set_aside()
+
+
+def check(core: ChainCore, parent: BlockRecord, sidecar: Sidecar) -> list[CheckedAnswer]:
+    """Check the evidence of a block's answers."""
+    state, checker = core.state(parent), fresh(core)
+    return [CheckedAnswer(answer, checker.check_answer(answer, state)) for answer in sidecar.answers]
 
 
 def fresh(core: ChainCore) -> EvidenceChecker:
@@ -99,62 +137,101 @@ def fresh(core: ChainCore) -> EvidenceChecker:
     return EvidenceChecker(core.config.chain_id, core.config.quorum)
 
 
-def cost(core: ChainCore, record: BlockRecord) -> Cost:
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time that it takes."""
+    # Nobody's header is the same as the one that another part made a moment ago.
+    next_header.cache_clear()
+    begin = time.thread_time()
+    work()
+    return time.thread_time() - begin
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds for one block: all of the import, its execution, its evidence, its transactions alone."""
+
+    whole: float
+    execution: float
+    evidence: float
+    alone: float
+
+    @property
+    def ratio(self) -> float:
+        """What the bar is about."""
+        return self.whole / (self.execution + self.evidence)
+
+
+def cost(core: ChainCore, record: BlockRecord, turn: int) -> Cost:
     """Import a block on top of ``core``, and measure its parts beside it."""
-    # Read from its bytes each time: a transaction remembers its sender.
     encoded, parent = rlp.encode(record.block), core.head
-    answers: list[CheckedAnswer] = []
 
-    def check() -> None:
-        state, checker = core.state(parent), fresh(core)
-        answers.extend(
-            CheckedAnswer(answer, checker.check_answer(answer, state)) for answer in record.sidecar.answers
-        )
+    def sidecar() -> Sidecar:
+        """Read anew each time, as is the block: answers and transactions remember hashes and senders."""
+        return Sidecar.from_json(record.sidecar.to_json())
 
-    evidence = seconds(check)
-    decoded = replace(record, block=rlp.decode(encoded, sedes=type(record.block)))
-    execution = seconds(lambda: execute(core, parent, decoded, answers))
+    answers = check(core, parent, sidecar())
+    header = execute(core, parent, encoded, answers)
+    if header.state_root != record.header.state_root or header.receipt_root != record.header.receipt_root:
+        raise SystemExit("execution as measured here does not give the block")
+    run_alone(core, parent, record, answers)
     importer = Importer(core.config, core.chain, fresh(core), core.store, core.history)
-    whole = seconds(lambda: importer.import_block(encoded, record.sidecar, record.block.hash))
-    return Cost(whole, execution, evidence)
+    given, checked = sidecar(), sidecar()
+    parts: list[Callable[[], object]] = [
+        lambda: importer.import_block(encoded, given, record.block.hash),
+        lambda: execute(core, parent, encoded, answers),
+        lambda: check(core, parent, checked),
+        lambda: run_alone(core, parent, record, answers),
+    ]
+    order = [(turn + index) % len(parts) for index in range(len(parts))]
+    taken = {index: seconds(parts[index]) for index in order}
+    return Cost(*(taken[index] for index in range(len(parts))))
+
+
+def report(kind: str, count: int, found: list[Cost]) -> float:
+    """Print a line; the ratio."""
+    ratio = statistics.median(each.ratio for each in found)
+    whole, execution, evidence, alone = (
+        1000 * statistics.median(getattr(each, name) for each in found)
+        for name in ("whole", "execution", "evidence", "alone")
+    )
+    bare = statistics.median(each.whole / (each.alone + each.evidence) for each in found)
+    print(
+        f"{kind:<9} {count:>3} a block: import {whole:6.1f} ms, execution {execution:6.1f} ms, evidence "
+        f"{evidence:6.1f} ms, ratio {ratio:.3f}; transactions alone {alone:6.1f} ms, ratio {bare:.2f}"
+    )
+    return ratio
 
 
 @click.command()
-@click.option("--blocks", type=click.IntRange(3), default=12, show_default=True, help="Of each kind.")
-@click.option("--transactions", type=click.IntRange(1, 14), default=12, show_default=True, help="In a block.")
-def main(blocks: int, transactions: int) -> None:
+@click.option(
+    "--blocks", type=click.IntRange(4), default=16, show_default=True, help="Of each kind and size."
+)
+@click.option("--kind", "only", type=click.Choice(list(SIZES)), help="Default: all.")
+def main(blocks: int, only: str | None) -> None:
     """Compare. Exits 1 where a ratio is over the bar."""
     configure_logging()
-    kinds = ("transfers", "signed", "proven")
-    config = ChainConfig(accounts=_SENDERS, genesis_time=1_700_000_000)
-    devnet = development_chain([VOLATILITY], config=config)
+    cases = [(kind, size) for kind, sizes in SIZES.items() if only in (None, kind) for size in sizes]
+    devnet = development_chain(
+        [VOLATILITY], config=ChainConfig(accounts=_SENDERS, genesis_time=1_700_000_000)
+    )
     devnet.chain.set_automine(enabled=False)
     first = devnet.chain.head.number + 1
-    built = [(kind, build(devnet, kind, transactions)) for _ in range(blocks) for kind in kinds]
+    built = [(case, build(devnet, *case)) for _ in range(blocks) for case in cases]
     earlier = list(devnet.chain.history.blocks(1, first - 1))
     follower = replace(devnet.chain.config, mining=Mining.MANUAL)
-    costs: dict[str, list[Cost]] = {kind: [] for kind in kinds}
-    with devnet, ForetellChain.create(follower) as chain:
+    costs: dict[tuple[str, int], list[Cost]] = {case: [] for case in cases}
+    with (
+        devnet,
+        TemporaryDirectory() as folder,
+        ForetellChain.create(follower, folder=Path(folder)) as chain,
+    ):
         core = chain._core
         importer = Importer(core.config, core.chain, core.checker, core.store, core.history)
         for record in earlier:
             importer.import_block(rlp.encode(record.block), record.sidecar)
-        for kind, record in built:
-            costs[kind].append(cost(core, record))
-    over = False
-    for kind, found in costs.items():
-        ratios = [each.whole / (each.execution + each.evidence) for each in found]
-        whole, execution, evidence = (
-            1000 * statistics.median(values)
-            for values in zip(*((each.whole, each.execution, each.evidence) for each in found), strict=True)
-        )
-        ratio = statistics.median(ratios)
-        over = over or ratio > MAX_RATIO
-        print(
-            f"{kind:<10} import {whole:7.1f} ms, execution {execution:7.1f} ms, evidence {evidence:7.1f} ms, "
-            f"ratio {ratio:.3f}"
-        )
-    if over:
+        for case, record in built:
+            costs[case].append(cost(core, record, len(costs[case])))
+    if max([report(*case, found) for case, found in costs.items()]) > MAX_RATIO:
         raise SystemExit(f"over the bar of {MAX_RATIO}")
 
 
