@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import rlp
 from eth.abc import AccountStorageDatabaseAPI, AtomicDatabaseAPI
+from eth.constants import BLANK_ROOT_HASH
 from eth.db.account import AccountDB
 from eth.db.backends.base import BaseDB
 from eth.db.journal import JournalDB
@@ -165,6 +166,18 @@ class SharedAccountDB(AccountDB):
         self._account_cache[address] = account
         self._journaltrie[address] = _encoded(account)
 
-    def _apply_account_diff_without_proof(self, diff: Any, trie: Any) -> None:
-        changes = dict(diff.pending_items()) | dict.fromkeys(diff.deleted_keys(), b"")
-        _apply(trie._db, changes)
+    def make_state_root(self) -> Hash32:
+        """Bring the tries of accounts and storages up to date; the state's root.
+
+        py-evm squashes it from a second trie, and keeps 4096 of those with all that they hold.
+        """
+        for _, store in self._dirty_account_stores():
+            store.make_storage_root()
+        for address, storage_root in self._get_changed_roots():
+            if self.account_exists(address) or storage_root != BLANK_ROOT_HASH:
+                self._set_storage_root(address, storage_root)
+        self._journaldb.persist()
+        diff = self._journaltrie.diff()
+        _apply(self._trie._db, dict(diff.pending_items()) | dict.fromkeys(diff.deleted_keys(), b""))
+        self._journaltrie.reset()
+        return self.state_root
