@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
 from eth.chains.base import Chain
@@ -42,6 +42,8 @@ class BlockBuilder:
         self._source = source
         self._vm = as_foretell_vm(chain.get_vm(with_fields(header, state_root=state_root)))
         self._header = self._vm.get_header()
+        # One header is made of these in the end, and not one a transaction.
+        self._gas_used = self._blob_gas_used = self._bloom = 0
         self._resolution = Resolution(source)
         self._max_bundles = max_bundles
         self._transactions: list[SignedTransactionAPI] = []
@@ -63,7 +65,7 @@ class BlockBuilder:
                     continue
                 if not self._add(transaction):
                     stopped.add(transaction.sender)
-                if self._header.gas_limit - self._header.gas_used < _LEAST_TRANSACTION_GAS:
+                if self._header.gas_limit - self._gas_used < _LEAST_TRANSACTION_GAS:
                     break
         return BuiltBlock(self._seal(), tuple(self._computations), self._needing, self._invalid)
 
@@ -74,7 +76,6 @@ class BlockBuilder:
         state.lock_changes()
         snapshot = state.snapshot()
         try:
-            self._vm.validate_transaction_against_header(self._header, transaction)
             computation = state.apply_transaction(transaction)
             if sum(len(each.answer.bundles) for each in self._resolution.used) > self._max_bundles:
                 raise _SidecarFull
@@ -88,10 +89,9 @@ class BlockBuilder:
         return True
 
     def _has_room(self, transaction: SignedTransactionAPI) -> bool:
-        header: Any = self._header
-        blob_gas = header.blob_gas_used + get_total_blob_gas(transaction)
+        blob_gas = self._blob_gas_used + get_total_blob_gas(transaction)
         return bool(
-            transaction.gas <= header.gas_limit - header.gas_used and blob_gas <= MAX_BLOB_GAS_PER_BLOCK
+            transaction.gas <= self._header.gas_limit - self._gas_used and blob_gas <= MAX_BLOB_GAS_PER_BLOCK
         )
 
     def _leave_out(self, transaction: SignedTransactionAPI, error: Exception) -> None:
@@ -101,13 +101,10 @@ class BlockBuilder:
             self._invalid[transaction.hash] = str(error)
 
     def _keep(self, transaction: SignedTransactionAPI, computation: ComputationAPI) -> None:
-        receipt = self._vm.make_receipt(self._header, transaction, computation, self._vm.state)
-        self._header = with_fields(
-            self._header,
-            gas_used=receipt.gas_used,
-            bloom=self._header.bloom | receipt.bloom,
-            blob_gas_used=self._header.blob_gas_used + get_total_blob_gas(transaction),
-        )
+        receipt = self._vm.receipt_after(self._gas_used, transaction, computation)
+        self._gas_used = receipt.gas_used
+        self._blob_gas_used += get_total_blob_gas(transaction)
+        self._bloom |= receipt.bloom
         self._transactions.append(transaction)
         self._receipts.append(receipt)
         self._computations.append(computation)
@@ -119,8 +116,11 @@ class BlockBuilder:
 
     def _seal(self) -> BlockRecord:
         sidecar = self._sidecar()
+        header = with_fields(
+            self._header, gas_used=self._gas_used, blob_gas_used=self._blob_gas_used, bloom=self._bloom
+        )
         filled = self._vm.set_block_transactions_and_withdrawals(
-            self._vm.get_block(), self._header, self._transactions, self._receipts
+            self._vm.get_block(), header, self._transactions, self._receipts
         )
         processed = self._vm.block_postprocessing(filled)
         block = self._vm.mine_block(processed, extra_data=sidecar.root).block

@@ -5,8 +5,10 @@ from typing import Any
 
 from eth._utils.db import get_parent_header
 from eth.abc import (
+    BlockAndMetaWitness,
     BlockAPI,
     BlockHeaderAPI,
+    ComputationAPI,
     ReceiptAPI,
     ReceiptDecoderAPI,
     SignedTransactionAPI,
@@ -16,6 +18,10 @@ from eth.abc import (
 from eth.chains.base import Chain
 from eth.db.chain import ChainDB
 from eth.exceptions import ReceiptNotFound
+from eth.vm.forks.byzantium.constants import (
+    EIP658_TRANSACTION_STATUS_CODE_FAILURE,
+    EIP658_TRANSACTION_STATUS_CODE_SUCCESS,
+)
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlock
 
@@ -71,6 +77,15 @@ class ForetellVM(PragueVM):
     def validate_gas(cls, header: BlockHeaderAPI, parent_header: BlockHeaderAPI) -> None:
         """Nothing: importers compare limit and base fee themselves, and a development chain may depart."""
 
+    def receipt_after(
+        self, gas_used: int, transaction: SignedTransactionAPI, computation: ComputationAPI
+    ) -> ReceiptAPI:
+        """The receipt of a transaction in whose block those before it used so much gas."""
+        failed = computation.is_error
+        status = EIP658_TRANSACTION_STATUS_CODE_FAILURE if failed else EIP658_TRANSACTION_STATUS_CODE_SUCCESS
+        gas = gas_used + self.finalize_gas_used(transaction, computation)
+        return transaction.make_receipt(status, gas, computation.get_log_entries())
+
     def set_block_transactions_and_withdrawals(
         self,
         base_block: BlockAPI,
@@ -90,6 +105,14 @@ class ForetellVM(PragueVM):
         self.chaindb.sealing = (receipt_root, receipts)
         block: BlockAPI = base_block.copy(transactions=transactions, header=header)
         return block
+
+    def mine_block(self, block: BlockAPI, *_: Any, **changes: Any) -> BlockAndMetaWitness:
+        """Write the block's state and finish its header, which py-evm copies three times for it."""
+        witness = self.state.persist()
+        header = with_fields(block.header, state_root=self.state.state_root, **changes)
+        sealed: BlockAPI = block.copy(header=header)
+        self.validate_block(sealed)
+        return BlockAndMetaWitness(sealed, witness)
 
     def validate_block(self, block: BlockAPI) -> None:
         """Check what building a block leaves open. Its roots are not: they were computed a moment ago.

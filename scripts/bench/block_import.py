@@ -27,10 +27,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_bytes
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import click
 import rlp
+from eth.abc import BlockHeaderAPI, ReceiptAPI
 
 from foretell_cli.devnet import Devnet, development_chain
 from foretell_cli.logging import configure_logging
@@ -89,22 +90,23 @@ def build(devnet: Devnet, kind: str, count: int) -> BlockRecord:
     return record
 
 
-def execute(core: ChainCore, parent: BlockRecord, encoded: bytes, answers: list[CheckedAnswer]) -> Any:
+def execute(
+    core: ChainCore, parent: BlockRecord, encoded: bytes, answers: list[CheckedAnswer]
+) -> BlockHeaderAPI:
     """Execute a block; its header, as far as execution says."""
     block = rlp.decode(encoded, sedes=ForetellVM.get_block_class())
     start = next_header(parent.header, block.header.timestamp, core.config.coinbase)
     vm = core.executor.vm_at(start, parent.state_root)
     vm.begin_block()
-    header, receipts = vm.get_header(), []
+    receipts: list[ReceiptAPI] = []
+    gas_used, bloom = 0, 0
     with resolving(Resolution(Replay(answers))):
         for transaction in block.transactions:
-            vm.validate_transaction_against_header(header, transaction)
             vm.state.lock_changes()
             computation = vm.state.apply_transaction(transaction)
-            receipts.append(vm.make_receipt(header, transaction, computation, vm.state))
-            header = with_fields(
-                header, gas_used=receipts[-1].gas_used, bloom=header.bloom | receipts[-1].bloom
-            )
+            receipts.append(vm.receipt_after(gas_used, transaction, computation))
+            gas_used, bloom = receipts[-1].gas_used, bloom | receipts[-1].bloom
+    header = with_fields(vm.get_header(), gas_used=gas_used, bloom=bloom)
     filled = vm.set_block_transactions_and_withdrawals(vm.get_block(), header, block.transactions, receipts)
     processed = vm.block_postprocessing(filled)
     vm.state.persist()
