@@ -5,7 +5,7 @@ every answer and dissent holds in the parent state, and building it anew from it
 these answers in exactly this order, gives the very header.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import rlp
@@ -115,7 +115,8 @@ class Importer:
                 "sidecar use", f"nothing asks for request 0x{answers[used].answer.request_id.hex()}"
             )
         _compare(built.record.header, block.header)
-        return ImportedBlock(built.record, tuple(answers), built.computations)
+        # The same block as the built one, which remembers the bytes that it was read from.
+        return ImportedBlock(replace(built.record, block=block), tuple(answers), built.computations)
 
     def _check_header(self, block: BlockAPI, parent: BlockHeaderAPI) -> None:
         header = block.header

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -280,6 +281,36 @@ def test_import__other_transactions__rejected(node: FullNode, change: Callable[.
     encoded, sidecar, _ = story().last
     block = decoded(encoded)
     assert rejected(node, rlp.encode(block.copy(transactions=change(block.transactions))), sidecar)
+
+
+# Their hashes are in the header; that the header is right does not say that the bytes beside it are.
+@pytest.mark.parametrize(
+    ("index", "stowaway", "rule"),
+    [
+        (2, lambda parts: parts[0], "encoding"),
+        (3, lambda _: [b"\1", b"\2", b"\3" * 20, b"\4"], "withdrawals"),
+    ],
+    ids=["uncle", "withdrawal"],
+)
+def test_import__what_no_block_has_here__rejected(
+    node: FullNode, index: int, stowaway: Callable[[Any], Any], rule: str
+) -> None:
+    encoded, sidecar, block_hash = story().last
+    parts = rlp.decode(encoded)
+    assert parts[index] == []
+    parts[index] = [stowaway(parts)]
+    assert rejected(node, rlp.encode(parts), sidecar, block_hash) == rule
+
+
+def test_import__builders_block__kept_as_it_came(tmp_path: Path) -> None:
+    encoded, sidecar, block_hash = story().last
+    with FullNode(story().fork.config, tmp_path) as node:
+        for sealed in (*story().before, (encoded, sidecar, block_hash)):
+            node.import_block(*sealed)
+        assert rlp.encode(node.head.block) == encoded
+    with FullNode(story().fork.config, tmp_path) as node:
+        assert rlp.encode(node.head.block.copy()) == encoded
+        assert node.head.block.hash == block_hash
 
 
 def test_import__signatures_of_nobody__rejected(node: FullNode) -> None:

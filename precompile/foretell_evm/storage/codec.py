@@ -8,6 +8,7 @@ import rlp
 
 from foretell_evm.blocks import BlockRecord, log_records
 from foretell_evm.impersonation import ImpersonatedTransaction
+from foretell_evm.storage import tries
 from foretell_evm.vm import ForetellVM
 from foretell_spec.sidecar import Sidecar
 
@@ -19,7 +20,7 @@ def to_row(record: BlockRecord) -> dict[str, Any]:
         "hash": record.block.hash,
         "block": rlp.encode(record.block),
         "forged": _forged(record),
-        "receipts": rlp.encode([receipt.encode() for receipt in record.receipts]),
+        "receipts": tries.encode([receipt.encode() for receipt in record.receipts]),
         "logs": len(record.logs),
         "sidecar": json.dumps(record.sidecar.to_json(), separators=(",", ":")),
         "state_root": record.state_root,
