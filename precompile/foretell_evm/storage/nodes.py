@@ -7,7 +7,13 @@ from eth.db.backends.base import BaseDB
 from lru import LRU
 
 CACHED: Final = 16_384
-"""Values that are kept in memory, the least recently used one going first."""
+"""Nodes that are kept in memory, the least recently used one going first."""
+
+CACHED_CODES: Final = 256
+"""Larger values that are kept: code, which may have 24 KiB, and as many of it as nodes would be 400 MB."""
+
+_NODE_BYTES: Final = 640
+"""No node of a state has more: a branch is 532 bytes."""
 
 
 class NodeDB(BaseDB):
@@ -23,7 +29,8 @@ class NodeDB(BaseDB):
     def __init__(self, find: Callable[[bytes], bytes | None]) -> None:
         self._find = find
         self._fresh: dict[bytes, bytes] = {}
-        self._cache: LRU[bytes, bytes] = LRU(CACHED)
+        self._nodes: LRU[bytes, bytes] = LRU(CACHED)
+        self._codes: LRU[bytes, bytes] = LRU(CACHED_CODES)
 
     @property
     def fresh(self) -> Mapping[bytes, bytes]:
@@ -37,19 +44,24 @@ class NodeDB(BaseDB):
     def set_aside(self) -> None:
         """Keep what is fresh for a while, as of a block that may never be: the store is not to have it."""
         # In this order: whoever reads meanwhile finds a value in one of the two.
-        self._cache.update(self._fresh)
+        for key, value in self._fresh.items():
+            self._keep(key, value)
         self._fresh = {}
 
+    def _keep(self, key: bytes, value: bytes) -> None:
+        kept = self._nodes if len(value) <= _NODE_BYTES else self._codes
+        kept[key] = value
+
     def __getitem__(self, key: bytes) -> bytes:
-        value = self._fresh.get(key)
-        if value is None:
-            value = self._cache.get(key)
-        if value is None:
-            value = self._find(key)
-            if value is None:
-                raise KeyError(key)
-            self._cache[key] = value
-        return value
+        for kept in (self._fresh, self._nodes, self._codes):
+            value = kept.get(key)
+            if value is not None:
+                return value
+        found = self._find(key)
+        if found is None:
+            raise KeyError(key)
+        self._keep(key, found)
+        return found
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         self._fresh[key] = value

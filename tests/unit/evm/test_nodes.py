@@ -2,7 +2,7 @@
 
 import pytest
 
-from foretell_evm.storage.nodes import NodeDB
+from foretell_evm.storage.nodes import CACHED_CODES, NodeDB
 
 STORED = {b"stored": b"value"}
 
@@ -39,6 +39,25 @@ def test_set__then_settled__is_fresh_no_more_and_still_found(nodes: NodeDB, aske
     assert not nodes.fresh
     assert nodes[b"new"] == b"node"
     assert not asked
+
+
+def test_cache__of_many_codes__holds_few_and_the_nodes(nodes: NodeDB, asked: list[bytes]) -> None:
+    nodes[b"node"] = b"node"
+    for index in range(CACHED_CODES + 1):
+        nodes[b"code %d" % index] = bytes(24_576)
+    nodes.set_aside()
+    assert nodes[b"node"] == b"node"
+    assert nodes[b"code %d" % CACHED_CODES] == bytes(24_576)
+    assert not asked
+    assert b"code 0" not in nodes
+    assert asked == [b"code 0"]
+
+
+def test_set__nothing_at_all__is_found(nodes: NodeDB) -> None:
+    nodes[b"empty code"] = b""
+    assert nodes[b"empty code"] == b""
+    nodes.set_aside()
+    assert nodes[b"empty code"] == b""
 
 
 def test_set_aside__written_again__is_fresh_again(nodes: NodeDB) -> None:
