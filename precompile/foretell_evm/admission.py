@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 from eth.abc import SignedTransactionAPI
 from eth.constants import SECPK1_N
 from eth_keys.exceptions import BadSignature
@@ -18,6 +19,7 @@ from foretell_evm.vm import ForetellVM
 from foretell_spec.operator import InferenceJob
 from foretell_spec.reasons import NOT_OF_INFERENCE, Reason
 
+log = structlog.get_logger(__name__)
 _KNOWN_AT_ONCE: Final = NOT_OF_INFERENCE | {Reason.POOL_FULL, Reason.SENDER_LIMIT, Reason.PRICE}
 """Ends that a sender is told of as an error: they depend on nobody's answer."""
 
@@ -67,6 +69,17 @@ class Admission:
                 did not come.
         """
         core = self._core
+        self._take_in(transaction)
+        refused = core.mempool.eviction(transaction.hash)
+        if refused is not None and refused.reason in _KNOWN_AT_ONCE:
+            # What comes of the inference is never an error here: that would depend on who is faster.
+            self._raise_if_evicted(transaction.hash)
+        if core.config.send_waits:
+            self.wait_for(transaction.hash, core.config.send_waits)
+        return bytes(transaction.hash)
+
+    def _take_in(self, transaction: SignedTransactionAPI) -> None:
+        core = self._core
         with core.lock:
             self._validate(transaction)
             core.mempool.expire()
@@ -75,13 +88,21 @@ class Admission:
         self.advance(entry)
         if entry.superseded is not None:
             entry.superseded.withdraw()
-        refused = core.mempool.eviction(transaction.hash)
-        if refused is not None and refused.reason in _KNOWN_AT_ONCE:
-            # What comes of the inference is never an error here: that would depend on who is faster.
-            self._raise_if_evicted(transaction.hash)
-        if core.config.send_waits:
-            self.wait_for(transaction.hash, core.config.send_waits)
-        return bytes(transaction.hash)
+        core.save_pending()
+
+    def readmit(self) -> None:
+        """Take in what waited for a block when the node ended. What may no longer be in one is logged."""
+        pending = self._core.pending
+        for transaction in pending.left:
+            try:
+                self._take_in(transaction)
+            except TransactionRejected as error:
+                log.warning(
+                    "pending_transaction_dropped", hash=f"0x{transaction.hash.hex()}", error=str(error)
+                )
+            with self._core.lock:
+                pending.took_back(transaction.hash)
+        self._core.save_pending()
 
     def wait_for(self, transaction_hash: bytes, seconds: float) -> Inclusion | None:
         """Wait until a transaction is in a block; ``None`` where it still waits after that time.

@@ -73,8 +73,8 @@ class ForetellChain:
         Args:
             config: default: a chain of ten funded accounts, a block a transaction.
             operators: who answers.
-            folder: where the chain is kept; one that is there goes on from its head. Default: it ends with
-                this object.
+            folder: where the chain is kept; one that is there goes on from its head, and with what waited
+                for a block after :meth:`readmit`. Default: it ends with this object.
 
         Raises:
             ConfigError: the configuration makes no chain, or another one than the folder holds.
@@ -224,6 +224,10 @@ class ForetellChain:
             InferenceUnavailable: the inference pool is full, or what it waited for here did not come.
         """
         return self._admission.send(transaction)
+
+    def readmit(self) -> None:
+        """Take in what waited for a block when the chain was open last; once those who answer are there."""
+        self._admission.readmit()
 
     def wait_for(self, transaction_hash: bytes, seconds: float) -> Inclusion | None:
         """Wait until a transaction is in a block; ``None`` where it still waits after that time.

@@ -58,6 +58,7 @@ def run_node(config: ChainConfig, doors: Doors, company: Company, folder: Path |
         company(chain),
     ):
         chain.mark_start()
+        chain.readmit()
         url = _url(doors.host, listener.getsockname()[1])
         if doors.config_out is not None:
             _write_config(chain, doors.config_out)

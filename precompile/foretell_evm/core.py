@@ -18,6 +18,7 @@ from foretell_evm.impersonation import Impersonation
 from foretell_evm.inference_pool import InferencePool
 from foretell_evm.judge import HeadJudge
 from foretell_evm.mempool import Mempool
+from foretell_evm.pending import PendingTransactions
 from foretell_evm.resolution import Source
 from foretell_evm.storage.store import Store
 
@@ -92,6 +93,7 @@ class ChainCore:
         """A parent's hash, a time, and the header that follows: it is asked for several times a block."""
         self.impersonation = Impersonation()
         self.mempool = Mempool(config.limits)
+        self.pending = PendingTransactions(store, self.mempool)
         judge = HeadJudge(self.checker, lambda: self.head, self.state)
         self.pool = InferencePool(judge, config.limits, config.quorum)
 
@@ -107,7 +109,14 @@ class ChainCore:
         """Tell everybody who waits that something is new."""
         with self.changed:
             self.changes += 1
+            self.save_pending()
             self.changed.notify_all()
+
+    def save_pending(self) -> None:
+        """Keep what waits for a block. What the end of the node does to it is not kept."""
+        with self.lock:
+            if not self.closed.is_set():
+                self.pending.save()
 
     def wait_for_change(self, seen: int, seconds: float) -> int:
         """Wait until something is new since ``changes`` was ``seen``, or for so long; what it is now."""

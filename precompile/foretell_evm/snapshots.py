@@ -87,4 +87,5 @@ class Snapshots:
             with core.lock:
                 entry = core.mempool.add(transaction)
             self._advance(entry)
+        core.announce()
         return True

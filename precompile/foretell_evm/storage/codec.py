@@ -5,6 +5,7 @@ import sqlite3
 from typing import Any
 
 import rlp
+from eth.abc import SignedTransactionAPI
 
 from foretell_evm.blocks import BlockRecord, log_records
 from foretell_evm.impersonation import ImpersonatedTransaction
@@ -35,6 +36,17 @@ def _forged(record: BlockRecord) -> str | None:
         if isinstance(transaction, ImpersonatedTransaction)
     ]
     return json.dumps(indices) if indices else None
+
+
+def to_pending_row(transaction: SignedTransactionAPI) -> tuple[bytes, bytes, bool]:
+    """The row of a pending transaction: its hash, its encoding, and whether nobody signed it."""
+    return transaction.hash, transaction.encode(), isinstance(transaction, ImpersonatedTransaction)
+
+
+def from_pending_row(row: sqlite3.Row) -> SignedTransactionAPI:
+    """The pending transaction of a row."""
+    transaction: SignedTransactionAPI = ForetellVM.get_transaction_builder().decode(row["encoded"])
+    return ImpersonatedTransaction(transaction) if row["forged"] else transaction
 
 
 def from_row(row: sqlite3.Row) -> BlockRecord:

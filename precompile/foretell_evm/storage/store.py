@@ -6,16 +6,17 @@ chain as it was after its last whole block. Memory holds caches alone, so it doe
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
 import rlp
+from eth.abc import SignedTransactionAPI
 
 from foretell_evm.blocks import BlockRecord
 from foretell_evm.errors import StoreError
-from foretell_evm.storage.codec import from_row, to_row
+from foretell_evm.storage.codec import from_pending_row, from_row, to_pending_row, to_row
 from foretell_evm.storage.nodes import NodeDB
 from foretell_evm.storage.tables import FORMAT, TABLES
 
@@ -29,6 +30,8 @@ VALUES (:number, :hash, :block, :forged, :receipts, :logs, :sidecar, :state_root
 """
 _INSERT_TRANSACTION: Final = "INSERT INTO transactions (hash, number, position) VALUES (?, ?, ?)"
 _INSERT_NODE: Final = "INSERT INTO nodes (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_INSERT_PENDING: Final = "INSERT INTO pending (hash, encoded, forged) VALUES (?, ?, ?)"
+_DELETE_PENDING: Final = "DELETE FROM pending WHERE hash = ?"
 _SET_FACT: Final = """
 INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value
 """
@@ -38,7 +41,7 @@ SELECT * FROM blocks WHERE number BETWEEN ? AND ? AND logs >= ? ORDER BY number 
 
 
 class Store:
-    """Blocks by number and hash, transactions by hash, trie nodes, and facts about the chain by name.
+    """Blocks by number and hash, transactions by hash, trie nodes, what waits for a block, and facts by name.
 
     Thread-safe; whoever writes holds the chain's lock as well. Every method raises ``StoreError`` where the
     database cannot be used.
@@ -155,6 +158,18 @@ class Store:
         """Block number and index of an included transaction."""
         found = self._rows("SELECT number, position FROM transactions WHERE hash = ?", transaction_hash)
         return (found[0]["number"], found[0]["position"]) if found else None
+
+    # -- pending transactions
+
+    def pending(self) -> list[SignedTransactionAPI]:
+        """Transactions that waited for a block, in the order in which they came."""
+        return [from_pending_row(row) for row in self._rows("SELECT * FROM pending ORDER BY arrival")]
+
+    def change_pending(self, new: Iterable[SignedTransactionAPI], gone: Iterable[bytes]) -> None:
+        """Keep transactions that wait for a block, and drop others by their hashes."""
+        with self._writing() as connection:
+            connection.executemany(_DELETE_PENDING, [(key,) for key in gone])
+            connection.executemany(_INSERT_PENDING, map(to_pending_row, new))
 
     # -- inside
 

@@ -1,7 +1,7 @@
 """The tables of a chain's database.
 
 ``blocks`` ends at the head: going back deletes what lies behind. ``nodes`` only grows: states of blocks that
-are gone stay there.
+are gone stay there. ``pending`` is what waited for a block when the node ended.
 """
 
 from typing import Final
@@ -34,6 +34,13 @@ CREATE TABLE transactions (
     position INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX ix_transactions_number ON transactions (number);
+
+CREATE TABLE pending (
+    hash BLOB NOT NULL UNIQUE,
+    encoded BLOB NOT NULL,
+    forged INTEGER NOT NULL,  -- whether nobody signed it
+    arrival INTEGER PRIMARY KEY
+);
 
 CREATE TABLE facts (
     name TEXT NOT NULL PRIMARY KEY,
