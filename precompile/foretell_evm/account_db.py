@@ -50,8 +50,29 @@ _NO_ACCOUNT: Final = SharedAccount()
 
 @lru_cache(_KEPT)
 def _decoded(encoded: bytes) -> SharedAccount:
+    """The account; nobody's where there is none (``b""``)."""
+    if not encoded:
+        return _NO_ACCOUNT
     account: SharedAccount = rlp.decode(encoded, sedes=SharedAccount)
     return account
+
+
+def account_at(nodes: Mapping[bytes, bytes], state_root: bytes, address: Address) -> Account:
+    """An account of a state, as a fresh :class:`SharedAccountDB` reads it: to be read alone.
+
+    Raises:
+        KeyError: a node of the state is missing.
+    """
+    return _decoded(_read(nodes.__getitem__, state_root, address))
+
+
+def _read(read: tries.Read, state_root: bytes, address: bytes) -> bytes:
+    """An encoded account; ``b""`` where there is none."""
+    key = (state_root, address)
+    value = _accounts.get(key)
+    if value is None:
+        value = _accounts[key] = tries.get(read, state_root, keccak(address))
+    return value
 
 
 def _encoded(account: Account) -> bytes:
@@ -77,15 +98,10 @@ class _AccountReads(BaseDB):
         self._missing = missing
 
     def __getitem__(self, address: bytes) -> bytes:
-        key = (self._trie.root_hash, address)
-        value = _accounts.get(key)
-        if value is None:
-            try:
-                value = tries.get(self._trie.db.__getitem__, key[0], keccak(address))
-            except KeyError:
-                return self._missing(address)
-            _accounts[key] = value
-        return value
+        try:
+            return _read(self._trie.db.__getitem__, self._trie.root_hash, address)
+        except KeyError:
+            return self._missing(address)
 
     def __setitem__(self, address: bytes, value: bytes) -> None:
         raise NotImplementedError("accounts are changed in the journal")
@@ -156,8 +172,7 @@ class SharedAccountDB(AccountDB):
     def _get_account(self, address: Address, from_journal: bool = True) -> SharedAccount:
         if from_journal and address in self._account_cache:
             return self._account_cache[address]
-        encoded = self._get_encoded_account(address, from_journal)
-        account = _decoded(encoded) if encoded else _NO_ACCOUNT
+        account = _decoded(self._get_encoded_account(address, from_journal))
         if from_journal:
             self._account_cache[address] = account
         return account

@@ -138,8 +138,8 @@ class Admission:
             raise TransactionRejected(f"chain id {transaction.chain_id} is not {core.config.chain_id}")
         _validate_signature(transaction)
         self._validate_gas(transaction)
-        state = core.state()
-        nonce, balance = state.get_nonce(transaction.sender), state.get_balance(transaction.sender)
+        account = core.account(transaction.sender)
+        nonce, balance = account.nonce, account.balance
         if transaction.nonce < nonce:
             raise TransactionRejected(
                 f"nonce too low: next nonce {nonce}, transaction nonce {transaction.nonce}"
@@ -189,7 +189,7 @@ class Admission:
 
     def _is_later(self, entry: Entry) -> bool:
         """Whether others of the same sender come before it, and may change what is valid."""
-        return bool(entry.transaction.nonce > self._core.state().get_nonce(entry.transaction.sender))
+        return bool(entry.transaction.nonce > self._core.account(entry.transaction.sender).nonce)
 
     def _ask(self, entry: Entry, job: InferenceJob) -> None:
         core = self._core
@@ -220,7 +220,7 @@ class Admission:
             return Eviction(
                 Reason.PRICE, f"{detail}; one is forgiven every {limits.forgiven_every:g} seconds"
             )
-        have, want = core.state().get_balance(sender), core.mempool.cost_up_to(entry)
+        have, want = core.account(sender).balance, core.mempool.cost_up_to(entry)
         if have < want:
             return Eviction(
                 Reason.PRICE, f"its transactions up to this one cost up to {want} wei, it has {have}"

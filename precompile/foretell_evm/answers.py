@@ -1,6 +1,7 @@
 """What the pool knows, as it is worth in one state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from eth.abc import StateAPI
 
@@ -15,8 +16,13 @@ from foretell_spec.sidecar import Dissent
 class PoolSource:
     """The pool's answers and dissents, as far as their evidence holds in one state."""
 
-    def __init__(self, pool: InferencePool, checker: EvidenceChecker, state: StateAPI) -> None:
-        self._pool, self._checker, self._state = pool, checker, state
+    def __init__(self, pool: InferencePool, checker: EvidenceChecker, state: Callable[[], StateAPI]) -> None:
+        self._pool, self._checker, self._make_state = pool, checker, state
+
+    @cached_property
+    def _state(self) -> StateAPI:
+        """Made when first asked for: most that runs asks for no answer."""
+        return self._make_state()
 
     def find(self, job: InferenceJob) -> CheckedAnswer | None:
         """The weakest answer that suffices."""

@@ -6,10 +6,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from eth.abc import BlockAPI, BlockHeaderAPI, ReceiptAPI
-from eth_typing import Address, ChecksumAddress
+from eth.constants import BLANK_ROOT_HASH, POST_MERGE_DIFFICULTY, POST_MERGE_NONCE
+from eth.vm.forks.london.headers import calculate_expected_base_fee_per_gas
+from eth.vm.forks.prague.blocks import PragueBlockHeader
+from eth.vm.forks.prague.headers import calc_excess_blob_gas_prague
+from eth_typing import Address, BlockNumber, ChecksumAddress, Hash32
 from eth_utils import keccak, to_canonical_address
 
-from foretell_evm.vm import ForetellVM, with_fields
+from foretell_evm.vm import with_fields
 from foretell_spec.sidecar import Sidecar
 
 _RANDAO_TAG: Final = b"foretell.prevrandao"
@@ -18,14 +22,20 @@ _RANDAO_TAG: Final = b"foretell.prevrandao"
 @lru_cache(16)  # asked for by every transaction, and the same until the head or the clock moves
 def next_header(parent: BlockHeaderAPI, timestamp: int, coinbase: ChecksumAddress) -> BlockHeaderAPI:
     """The header that a child of ``parent`` starts from: no field but the time is the builder's to choose."""
-    header: BlockHeaderAPI = ForetellVM.create_header_from_parent(parent)
-    return with_fields(
-        header,
+    # As py-evm's own function has it, which makes a header of each fork on its way to Prague's.
+    return PragueBlockHeader(
+        parent_hash=parent.hash,
+        block_number=BlockNumber(parent.block_number + 1),
+        state_root=parent.state_root,
+        difficulty=POST_MERGE_DIFFICULTY,
+        nonce=POST_MERGE_NONCE,
+        base_fee_per_gas=calculate_expected_base_fee_per_gas(parent),
+        excess_blob_gas=calc_excess_blob_gas_prague(parent),
+        parent_beacon_block_root=BLANK_ROOT_HASH,
         timestamp=timestamp,
         gas_limit=parent.gas_limit,
         coinbase=Address(to_canonical_address(coinbase)),
         mix_hash=prevrandao(parent),
-        extra_data=b"",
     )
 
 
@@ -58,9 +68,9 @@ class Departures:
         self.base_fee = self.gas_limit = self.mix_hash = None
 
 
-def prevrandao(parent: BlockHeaderAPI) -> bytes:
+def prevrandao(parent: BlockHeaderAPI) -> Hash32:
     """``block.prevrandao`` of a child: known before its transactions run, the same when they run again."""
-    return keccak(_RANDAO_TAG + parent.hash)
+    return Hash32(keccak(_RANDAO_TAG + parent.hash))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,11 +119,7 @@ class BlockBuilder:
         header = with_fields(
             self._header, gas_used=self._gas_used, blob_gas_used=self._blob_gas_used, bloom=self._bloom
         )
-        filled = self._vm.set_block_transactions_and_withdrawals(
-            self._vm.get_block(), header, self._transactions, self._receipts
-        )
-        processed = self._vm.block_postprocessing(filled)
-        block = self._vm.mine_block(processed, extra_data=sidecar.root).block
+        block = self._vm.seal(header, self._transactions, self._receipts, sidecar.root)
         return BlockRecord(
             block=block,
             receipts=tuple(self._receipts),

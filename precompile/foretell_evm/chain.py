@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eth.abc import BlockHeaderAPI, DatabaseAPI, SignedTransactionAPI, StateAPI
+from eth.rlp.accounts import Account
 from eth_typing import Address, ChecksumAddress
 
 from foretell_evm.accounts import DevAccount, dev_accounts
@@ -194,6 +195,10 @@ class ForetellChain:
     def state(self, record: BlockRecord | None = None) -> StateAPI:
         """A throw-away state after a block; after the head where none is given."""
         return self._core.state(record)
+
+    def account(self, address: Address, record: BlockRecord | None = None) -> Account:
+        """An account after a block, to be read alone; after the head where none is given."""
+        return self._core.account(address, record)
 
     def source(self, record: BlockRecord) -> Source:
         """The pool's answers as they are worth after a block."""

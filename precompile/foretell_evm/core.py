@@ -4,8 +4,10 @@ import threading
 import time
 
 from eth.abc import BlockHeaderAPI, StateAPI
+from eth.rlp.accounts import Account
 from eth_typing import Address
 
+from foretell_evm.account_db import account_at
 from foretell_evm.answers import PoolSource
 from foretell_evm.blocks import BlockRecord, Departures, next_header
 from foretell_evm.config import ChainConfig
@@ -149,11 +151,15 @@ class ChainCore:
         record = record or self.head
         return self.executor.state_at(record.header, record.state_root)
 
+    def account(self, address: Address, record: BlockRecord | None = None) -> Account:
+        """An account after a block, to be read alone; after the head where none is given."""
+        return account_at(self.store.nodes, (record or self.head).state_root, address)
+
     def source(self, record: BlockRecord) -> Source:
         """The pool's answers as they are worth after a block."""
-        return PoolSource(self.pool, self.checker, self.state(record))
+        return PoolSource(self.pool, self.checker, lambda: self.state(record))
 
     def next_nonce(self, sender: Address) -> int:
         """The nonce of the sender's next transaction, those in the mempool counted."""
         with self.lock:
-            return self.mempool.next_nonce(sender, self.state().get_nonce(sender))
+            return self.mempool.next_nonce(sender, self.account(sender).nonce)

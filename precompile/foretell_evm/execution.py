@@ -5,16 +5,18 @@ and dropping it undoes everything.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI
 from eth.chains.base import Chain
 from eth.exceptions import Revert
+from eth.vm.chain_context import ChainContext
 from eth.vm.forks.prague.transactions import Authorization
 from eth.vm.spoof import SpoofTransaction
 from eth_abi import decode
 from eth_abi.exceptions import DecodingError
-from eth_typing import Address
+from eth_typing import Address, BlockNumber
 from eth_utils import ValidationError, keccak
 
 from foretell_evm.blocks import BlockRecord
@@ -76,6 +78,8 @@ class Executor:
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
+        self._context = ChainContext(chain.chain_id)
+        self._vm_class: Any = chain.get_vm_class_for_block_number(BlockNumber(0))
 
     def vm_at(self, header: BlockHeaderAPI, state_root: bytes) -> ForetellVM:
         """A fresh VM in the block of ``header`` with the state ``state_root``."""
@@ -83,19 +87,27 @@ class Executor:
 
     def state_at(self, header: BlockHeaderAPI, state_root: bytes) -> StateAPI:
         """The state ``state_root`` with the block context of ``header``."""
-        return self.vm_at(header, state_root).state
+        database = self._chain.chaindb
+        ancestors: Any = self._vm_class.get_prev_hashes(header.parent_hash, database)
+        context = self._vm_class.create_execution_context(header, ancestors, self._context)
+        state: StateAPI = self._vm_class.get_state_class()(database.db, context, state_root)
+        return state
 
-    def vm_for(self, header: BlockHeaderAPI, after: BlockRecord, overrides: Overrides) -> ForetellVM:
-        """A VM for a message in the block of ``header``, as ``overrides`` pretend it to be.
+    def state_for(self, header: BlockHeaderAPI, after: BlockRecord, overrides: Overrides) -> StateAPI:
+        """The state for a message in the block of ``header``, as ``overrides`` pretend it to be.
 
         The message sees the state ``after`` a block: where that is this very block, what its transactions
         left; where that is its parent, what its first transaction would see.
         """
-        vm = self.vm_at(message_header(header, overrides), after.state_root)
+        header = message_header(header, overrides)
         if header.block_number > after.number:
+            vm = self.vm_at(header, after.state_root)
             vm.begin_block()
-        overrides.apply(vm.state)
-        return vm
+            state = vm.state
+        else:
+            state = self.state_at(header, after.state_root)
+        overrides.apply(state)
+        return state
 
     def pre_execute(
         self, header: BlockHeaderAPI, after: BlockRecord, transaction: SignedTransactionAPI, source: Source
@@ -122,13 +134,13 @@ class Executor:
         return Ready(tuple(resolution.used))
 
     def call(self, header: BlockHeaderAPI, after: BlockRecord, call: Call, source: Source) -> ComputationAPI:
-        """Run a message without paying for gas, on the state of :meth:`vm_for`.
+        """Run a message without paying for gas, on the state of :meth:`state_for`.
 
         Raises:
             InferenceNeeded: it asks for an answer that is not there.
             ValidationError: it cannot be run.
         """
-        state = self.vm_for(header, after, call.overrides).state
+        state = self.state_for(header, after, call.overrides)
         transaction = spoofed(state, call)
         with resolving(Resolution(source)):
             return state.apply_transaction(transaction)
@@ -136,7 +148,12 @@ class Executor:
 
 def message_header(header: BlockHeaderAPI, overrides: Overrides) -> BlockHeaderAPI:
     """The block that a message runs in: gas is free in it."""
-    return overrides.block.apply(with_fields(header, base_fee_per_gas=0))
+    return overrides.block.apply(_without_base_fee(header))
+
+
+@lru_cache(16)  # asked for by every call, and mostly of the head
+def _without_base_fee(header: BlockHeaderAPI) -> BlockHeaderAPI:
+    return with_fields(header, base_fee_per_gas=0)
 
 
 def gas_used(call_gas: int, computation: ComputationAPI) -> int:

@@ -95,8 +95,8 @@ class Miner:
         core = self._core
         if not core.mempool:
             return []
-        state, base_fee = core.state(), core.pending_header().base_fee_per_gas or 0
-        ready = core.mempool.ready(state.get_nonce, base_fee)
+        base_fee = core.pending_header().base_fee_per_gas or 0
+        ready = core.mempool.ready(lambda sender: core.account(sender).nonce, base_fee)
         return [transaction for transaction in ready if transaction.max_fee_per_gas >= base_fee]
 
     def pending(self) -> BlockRecord:

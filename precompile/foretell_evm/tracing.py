@@ -185,7 +185,7 @@ class Tracer:
         parent = self._core.history.block(record.number - 1)
         vm = self._executor.vm_at(record.header, parent.state_root)
         vm.begin_block()
-        state = _watched(vm)
+        state = _watched(vm.state)
         resolution = Resolution(Replay(self._checked(record, parent)))
         for index, transaction in enumerate(record.block.transactions):
             state.lock_changes()
@@ -218,7 +218,7 @@ class Tracer:
             InferenceNeeded: one is not.
             ValidationError: the message cannot be run.
         """
-        state = _watched(self._executor.vm_for(header, after, call.overrides))
+        state = _watched(self._executor.state_for(header, after, call.overrides))
         transaction = spoofed(state, call)
         with resolving(Resolution(source)), _watching(state, watch):
             snapshot = state.snapshot()
@@ -230,8 +230,7 @@ class Tracer:
         return Executor(self._chain_class(self._core.chain.chaindb.db))
 
 
-def _watched(vm: ForetellVM) -> WatchedState:
-    state = vm.state
+def _watched(state: StateAPI) -> WatchedState:
     assert isinstance(state, WatchedState)
     return state
 

@@ -79,7 +79,7 @@ def accounts(chain: ForetellChain) -> list[str]:
 
 def get_balance(chain: ForetellChain, address: Any, block: Any = "latest") -> str:
     """Wei of an account after a block."""
-    return quantity(chain.state(require_block(chain, block)).get_balance(parse_address(address)))
+    return quantity(chain.account(parse_address(address), require_block(chain, block)).balance)
 
 
 def get_account_info(chain: ForetellChain, address: Any, block: Any = "latest") -> Json:
@@ -107,7 +107,7 @@ def get_transaction_count(chain: ForetellChain, address: Any, block: Any = "late
     """Nonce of an account; with ``pending``, the next one that it can use."""
     if block == "pending":
         return quantity(chain.next_nonce(parse_address(address)))
-    return quantity(chain.state(require_block(chain, block)).get_nonce(parse_address(address)))
+    return quantity(chain.account(parse_address(address), require_block(chain, block)).nonce)
 
 
 def get_block_by_number(chain: ForetellChain, number: Any, full: Any = None) -> Json | None:

@@ -13,20 +13,28 @@ from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.constants import (
     CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
     HISTORY_STORAGE_ADDRESS,
+    MAX_BLOB_GAS_PER_BLOCK,
     WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
 )
 from eth_keys.datatypes import Signature
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
+from foretell_evm.blocks import next_header
 from foretell_evm.ethereum_contracts import CONSOLIDATION_REQUEST_CODE, WITHDRAWAL_REQUEST_CODE
 from foretell_evm.full_node import FullNode
 from foretell_evm.genesis import allocation
-from foretell_spec.addresses import PRECOMPILE
+from foretell_evm.vm import with_fields
+from foretell_spec.addresses import PRECOMPILE, ZERO_ADDRESS
 from tests.kit.bytecode import assemble, call, deployment, push
 from tests.kit.fork import Fork
 
 WORD = 32
 EMPTY_REQUESTS = sha256(b"").digest()
+QUEUES = {
+    to_checksum_address(WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS): 56,
+    to_checksum_address(CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS): 96,
+}
+"""Bytes of a request by the contract that takes it."""
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,26 @@ def test_withdrawal_request__is_in_the_header_of_its_block__and_imported(fork: F
     assert node.head.header.hash == fork.chain.head.header.hash
 
 
+def test_queue__with_other_code__is_asked_though_its_counters_are_zero(fork: Fork) -> None:
+    answer = assemble(push(7), op.PUSH0, op.MSTORE, push(WORD), op.PUSH0, op.RETURN)
+    fork.chain.rpc("anvil_setCode", [to_checksum_address(WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS), answer])
+    fork.chain.mine()
+    request = b"\x01" + (7).to_bytes(WORD, "big")
+    assert fork.chain.head.header.requests_hash == sha256(sha256(request).digest()).digest()
+
+
+def test_header__of_the_next_block__follows_as_py_evm_has_it(fork: Fork) -> None:
+    fork.w3.eth.send_transaction({"from": fork.user, "to": fork.other, "value": 5})
+    parent = fork.chain.head.header
+    ours, stock = next_header(parent, parent.timestamp + 9, ZERO_ADDRESS), PragueVM.create_header_from_parent
+    chosen = {name: getattr(ours, name) for name in ("timestamp", "gas_limit", "coinbase", "mix_hash")}
+    assert ours == stock(parent, **chosen)
+    assert ours.base_fee_per_gas < parent.base_fee_per_gas
+    full = with_fields(parent, blob_gas_used=MAX_BLOB_GAS_PER_BLOCK, gas_used=parent.gas_limit)
+    assert next_header(full, 9, ZERO_ADDRESS).excess_blob_gas == stock(full).excess_blob_gas > 0
+    assert next_header(full, 9, ZERO_ADDRESS).base_fee_per_gas == stock(full).base_fee_per_gas
+
+
 def stock_chain(fork: Fork) -> tuple[Chain, BlockHeaderAPI]:
     """A chain of stock py-evm with the same genesis, and its header."""
     state = {
@@ -136,6 +164,12 @@ def stock_chain(fork: Fork) -> tuple[Chain, BlockHeaderAPI]:
 
 def test_blocks__that_infer_nothing__are_stock_py_evm_s_blocks(fork: Fork) -> None:
     fork.w3.eth.send_transaction({"from": fork.user, "to": fork.other, "value": 5})
+    fork.chain.set_automine(enabled=False)
+    for queue, size in QUEUES.items():
+        for _ in range(4):  # more than a block's target: its price is up for some blocks then
+            request = {"from": fork.user, "to": queue, "data": b"\x11" * size, "value": 1, "gas": 400_000}
+            fork.w3.eth.send_transaction(request)
+    fork.chain.mine(6)
     stock, head = stock_chain(fork)
     assert head.hash == fork.chain.history.block(0).header.hash
     for number in range(1, fork.chain.head.number + 1):
@@ -144,4 +178,5 @@ def test_blocks__that_infer_nothing__are_stock_py_evm_s_blocks(fork: Fork) -> No
         stock.chaindb.persist_block(imported)
         head = imported.header
         assert head.hash == block.hash
+    assert sum(each.header.requests_hash != EMPTY_REQUESTS for each in fork.chain.history.blocks(0, 99)) == 2
     assert fork.chain.head.number > 3
