@@ -78,7 +78,6 @@ def server(*command: str, backend: str = "") -> Iterator[tuple[str, psutil.Proce
 def serve_eth_tester() -> None:
     """eth-tester's PyEVM backend behind the node's own HTTP door."""
     from eth_tester import EthereumTester, PyEVMBackend
-    from starlette.applications import Starlette
     from web3 import Web3
     from web3.providers.eth_tester import EthereumTesterProvider
 
@@ -104,7 +103,7 @@ def serve_eth_tester() -> None:
 
     listener = bind("127.0.0.1", 0)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    run(Starlette(routes=[http_door(respond, Callers(), Load())]), listener)
+    run(http_door(respond, Callers(), Load()), listener)
 
 
 def _plain(value: Any) -> Any:

@@ -1,18 +1,18 @@
 """The server: JSON-RPC over POST and over WebSocket, on the loopback interface unless told otherwise."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import ServerError
@@ -22,11 +22,13 @@ from foretell_evm.rpc.load import MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_MESSAGE_B
 from foretell_evm.rpc.websocket import Announcer, Connection
 
 _FAREWELL_S: Final = 3
+_TEXT: Final = b"text/plain; charset=utf-8"
 
 
-def make_app(chain: ForetellChain, callers: Callers = Callers()) -> Starlette:  # noqa: B008 - it is frozen
-    """The ASGI application of a chain."""
+def make_app(chain: ForetellChain, callers: Callers = Callers()) -> ASGIApp:  # noqa: B008 - it is frozen
+    """The ASGI application of a chain: both doors."""
     dispatcher, announcer, load = Dispatcher(chain), Announcer(chain), Load()
+    post = http_door(dispatcher.respond_encoded, callers, load)
 
     async def converse(socket: WebSocket) -> None:
         if callers.refusal(socket.headers) is not None:
@@ -40,55 +42,94 @@ def make_app(chain: ForetellChain, callers: Callers = Callers()) -> Starlette:  
         finally:
             announcer.forget(connection.news)
 
-    routes = [http_door(dispatcher.respond_encoded, callers, load), WebSocketRoute("/", converse)]
-    return Starlette(routes=routes, middleware=[_pages(callers)])
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await converse(WebSocket(scope, receive, send))
+        else:
+            await post(scope, receive, send)
+
+    return app
 
 
-def http_door(respond: Callable[[Any], bytes | None], callers: Callers, load: Load) -> Route:
-    """POST of one request or a batch; ``respond`` is called in a thread, for it may block."""
+def http_door(respond: Callable[[Any], bytes | None], callers: Callers, load: Load) -> ASGIApp:
+    """POST of one request or a batch; ``respond`` is called in a thread, for it may block.
 
-    async def answer(request: Request) -> Response:
-        refusal = callers.refusal(request.headers)
+    Plain ASGI: the layers of a framework would take longer than most methods do.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = _refusal(scope, callers)
         if refusal is not None:
-            return Response(refusal, status_code=403)
+            await _send(send, *refusal, _TEXT)
+            return
         with load.holding() as claim:
             try:
-                body = bytearray()
-                async for part in request.stream():
-                    claim(len(part))
-                    body += part
-                    if len(body) > MAX_BODY_BYTES:
-                        return Response("request body too large", status_code=413)
-                parsed = parse(bytes(body))
+                request = parse(await _body(receive, claim))
+            except _TooLarge:
+                await _send(send, 413, b"request body too large", _TEXT)
             except TooMuch:
-                return _json(BUSY, 503)
+                await _send(send, 503, encode(BUSY))
             except ValueError:
-                return _json(PARSE_FAILED, 400)
+                await _send(send, 400, encode(PARSE_FAILED))
             except ClientDisconnect:
-                return Response(status_code=400)
-            response = await load.run(parsed, respond)
-        return Response(status_code=204) if response is None else _encoded(response, 200)
+                return
+            else:
+                response = await load.run(request, respond)
+                await _send(send, 204 if response is None else 200, response or b"")
 
-    return Route("/", answer, methods=["POST"])
+    pages = _for_pages(answer, callers)
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        # Browsers alone send an origin, and need to be told who may read the answer.
+        is_page = any(name == b"origin" for name, _ in scope["headers"])
+        await (pages if is_page else answer)(scope, receive, send)
+
+    return door
 
 
-def _pages(callers: Callers) -> Middleware:
+def _refusal(scope: Scope, callers: Callers) -> tuple[int, bytes] | None:
+    """Status and text for a request that no method is called for; ``None`` for any other."""
+    if scope["path"] != "/":
+        return 404, b"JSON-RPC is at /"
+    if scope["method"] != "POST":
+        return 405, b"JSON-RPC is sent by POST"
+    refusal = callers.refusal(Headers(scope=scope))
+    return None if refusal is None else (403, refusal.encode())
+
+
+class _TooLarge(Exception):
+    """The body is longer than any may be."""
+
+
+async def _body(receive: Receive, claim: Callable[[int], None]) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
+        claim(len(part))
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise _TooLarge
+    return bytes(body)
+
+
+async def _send(send: Send, status: int, content: bytes, kind: bytes = b"application/json") -> None:
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(content))] if content else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _for_pages(app: ASGIApp, callers: Callers) -> ASGIApp:
     """Tells browsers which pages may read the answers."""
-    return Middleware(
-        CORSMiddleware,
+    return CORSMiddleware(
+        app,
         allow_origins=sorted(callers.origins),
         allow_origin_regex=None if ANY in callers.origins else LOCAL_PAGES,
         allow_methods=["POST"],
         allow_headers=["content-type"],
     )
-
-
-def _json(value: object, status: int) -> Response:
-    return _encoded(encode(value), status)
-
-
-def _encoded(content: bytes, status: int) -> Response:
-    return Response(content, status_code=status, media_type="application/json")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -114,6 +155,38 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _JoiningTransport:
+    """Writes at once what is written in one turn of the event loop."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+
+    def write(self, part: bytes) -> None:
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._parts.append(part)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.writelines(parts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _OneWrite(HttpToolsProtocol):
+    """uvicorn's, but an answer leaves with its head: each write wakes the client, and that takes long."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(_JoiningTransport(transport))  # type: ignore[arg-type]
+
+
 def serve(
     chain: ForetellChain,
     listener: socket.socket,
@@ -124,13 +197,17 @@ def serve(
     run(make_app(chain, callers), listener, stop)
 
 
-def run(app: Starlette, listener: socket.socket, stop: threading.Event | None = None) -> None:
+def run(app: ASGIApp, listener: socket.socket, stop: threading.Event | None = None) -> None:
     """Serve an application as :func:`serve` does."""
     config = uvicorn.Config(
         app,
+        http=_OneWrite,
         log_level="warning",
         access_log=False,
         lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         limit_concurrency=MAX_CONNECTIONS,
