@@ -1,6 +1,7 @@
 """JSON-RPC values: quantities, data, flags in and out, as the Ethereum execution API writes them."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from eth_typing import Address
@@ -20,6 +21,12 @@ def quantity(value: int) -> str:
 def data(value: bytes) -> str:
     """Bytes as the API writes them."""
     return "0x" + bytes(value).hex()
+
+
+@lru_cache(4_096)  # a hash each time, of addresses that come again and again
+def checksummed(address: bytes) -> str:
+    """An address with its checksum (EIP-55)."""
+    return to_checksum_address(address)
 
 
 def word(value: int) -> str:
@@ -75,7 +82,7 @@ def parse_address(value: Any, name: str = "address") -> Address:
 
 def address_or_none(value: bytes) -> str | None:
     """A checksummed address; ``None`` for the empty one of a contract creation."""
-    return to_checksum_address(value) if value else None
+    return checksummed(value) if value else None
 
 
 def parse_fields(value: Any, name: str) -> Mapping[str, Any]:

@@ -4,12 +4,12 @@ from typing import Any
 
 from eth.abc import BlockHeaderAPI, ReceiptAPI, SignedTransactionAPI
 from eth.vm.forks.cancun.state import get_total_blob_gas
-from eth_utils import keccak, to_checksum_address
+from eth_utils import keccak
 from rlp import encode as rlp_encode
 
 from foretell_evm.blobs import BLOB_TYPE, blob_base_fee
 from foretell_evm.blocks import BlockRecord, LogRecord
-from foretell_evm.rpc.codec import Json, address_or_none, data, quantity, word
+from foretell_evm.rpc.codec import Json, address_or_none, checksummed, data, quantity, word
 
 SET_CODE_TYPE = 4
 
@@ -44,7 +44,7 @@ def header_json(header: BlockHeaderAPI) -> Json:
         "transactionsRoot": data(fields.transaction_root),
         "stateRoot": data(fields.state_root),
         "receiptsRoot": data(fields.receipt_root),
-        "miner": to_checksum_address(fields.coinbase),
+        "miner": checksummed(fields.coinbase),
         "difficulty": quantity(fields.difficulty),
         "extraData": data(fields.extra_data),
         "gasLimit": quantity(fields.gas_limit),
@@ -71,7 +71,7 @@ def transaction_json(transaction: SignedTransactionAPI, record: BlockRecord | No
         "blockNumber": quantity(record.number) if record else None,
         "transactionIndex": quantity(index) if record else None,
         "blockTimestamp": quantity(record.header.timestamp) if record else None,
-        "from": to_checksum_address(fields.sender),
+        "from": checksummed(fields.sender),
         "to": address_or_none(fields.to),
         "value": quantity(fields.value),
         "gas": quantity(fields.gas),
@@ -86,7 +86,7 @@ def transaction_json(transaction: SignedTransactionAPI, record: BlockRecord | No
     if kind:
         result["yParity"] = quantity(fields.y_parity)
         result["accessList"] = [
-            {"address": to_checksum_address(account), "storageKeys": [word(key) for key in keys]}
+            {"address": checksummed(account), "storageKeys": [word(key) for key in keys]}
             for account, keys in fields.access_list
         ]
     if kind >= 2:
@@ -111,7 +111,7 @@ def _authorization_fields(transaction: Any) -> Json:
         "authorizationList": [
             {
                 "chainId": quantity(each.chain_id),
-                "address": to_checksum_address(each.address),
+                "address": checksummed(each.address),
                 "nonce": quantity(each.nonce),
                 "yParity": quantity(each.y_parity),
                 "r": quantity(each.r),
@@ -145,7 +145,7 @@ def receipt_json(record: BlockRecord, index: int) -> Json:
         "blockHash": data(record.block.hash),
         "blockNumber": quantity(record.number),
         "blockTimestamp": quantity(record.header.timestamp),
-        "from": to_checksum_address(transaction.sender),
+        "from": checksummed(transaction.sender),
         "to": address_or_none(transaction.to),
         "contractAddress": _created(transaction, receipt),
         "cumulativeGasUsed": quantity(receipt.gas_used),
@@ -169,13 +169,13 @@ def _succeeded(receipt: ReceiptAPI) -> int:
 def _created(transaction: SignedTransactionAPI, receipt: ReceiptAPI) -> str | None:
     if transaction.to or not _succeeded(receipt):
         return None
-    return to_checksum_address(keccak(rlp_encode([transaction.sender, transaction.nonce]))[12:])
+    return checksummed(keccak(rlp_encode([transaction.sender, transaction.nonce]))[12:])
 
 
 def log_json(record: BlockRecord, log: LogRecord) -> Json:
     """A log of a block."""
     return {
-        "address": to_checksum_address(log.address),
+        "address": checksummed(log.address),
         "topics": [data(topic) for topic in log.topics],
         "data": data(log.data),
         "blockNumber": quantity(record.number),
