@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import rlp
 from eth.abc import AccountStorageDatabaseAPI, AtomicDatabaseAPI
 from eth.constants import BLANK_ROOT_HASH
 from eth.db.account import AccountDB
@@ -53,8 +52,12 @@ def _decoded(encoded: bytes) -> SharedAccount:
     """The account; nobody's where there is none (``b""``)."""
     if not encoded:
         return _NO_ACCOUNT
-    account: SharedAccount = rlp.decode(encoded, sedes=SharedAccount)
-    return account
+    nonce, balance, storage_root, code_hash = tries.decode(encoded)
+    return SharedAccount(_number(nonce), _number(balance), storage_root, code_hash)
+
+
+def _number(word: bytes) -> int:
+    return int.from_bytes(word, "big")
 
 
 def account_at(nodes: Mapping[bytes, bytes], state_root: bytes, address: Address) -> Account:

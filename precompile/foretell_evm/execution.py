@@ -100,14 +100,16 @@ class Executor:
         left; where that is its parent, what its first transaction would see.
         """
         header = message_header(header, overrides)
-        if header.block_number > after.number:
-            vm = self.vm_at(header, after.state_root)
-            vm.begin_block()
-            state = vm.state
-        else:
-            state = self.state_at(header, after.state_root)
+        is_later = header.block_number > after.number
+        state = self._begun(header, after) if is_later else self.state_at(header, after.state_root)
         overrides.apply(state)
         return state
+
+    def _begun(self, header: BlockHeaderAPI, parent: BlockRecord) -> StateAPI:
+        """The state that the first transaction of a block sees."""
+        vm = self.vm_at(header, parent.state_root)
+        vm.begin_block()
+        return vm.state
 
     def pre_execute(
         self, header: BlockHeaderAPI, after: BlockRecord, transaction: SignedTransactionAPI, source: Source
@@ -116,15 +118,15 @@ class Executor:
 
         One that can ask for nothing is not run for it.
         """
-        vm = self.vm_at(header, after.state_root)
-        state: Any = vm.state
+        state = self.state_at(header, after.state_root)
         resolution = Resolution(source)
         try:
-            vm.validate_transaction_against_header(header, transaction)
+            self._chain.get_vm(header).validate_transaction_against_header(header, transaction)
             state.set_nonce(transaction.sender, transaction.nonce)
             state.validate_transaction(transaction)
             if may_infer(state, transaction):
-                vm.begin_block()
+                state = self._begun(header, after)
+                state.set_nonce(transaction.sender, transaction.nonce)
                 with resolving(resolution):
                     state.apply_transaction(transaction)
         except InferenceNeeded as needed:

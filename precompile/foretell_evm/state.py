@@ -1,13 +1,17 @@
 """Prague's state with our computation."""
 
-from typing import Any
+from typing import Any, cast
 
-from eth.abc import ComputationAPI, MetaWitnessAPI, SignedTransactionAPI
+from eth._utils.address import generate_contract_address
+from eth.abc import ComputationAPI, MessageAPI, MetaWitnessAPI, SignedTransactionAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
+from eth.vm.forks.cancun.constants import BLOB_TX_TYPE
+from eth.vm.forks.cancun.transactions import BlobTransaction
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
 from eth.vm.forks.shanghai.constants import MAX_INITCODE_SIZE
+from eth.vm.message import Message
 from eth_typing import Address
-from eth_utils import ValidationError, keccak
+from eth_utils import ValidationError, get_extended_debug_logger, keccak
 
 from foretell_evm.account_db import SharedAccountDB
 from foretell_evm.computation import ForetellComputation
@@ -21,6 +25,35 @@ class ForetellTransactionExecutor(PragueTransactionExecutor):
         current().begin_transaction()
         return super().__call__(transaction)
 
+    def build_evm_message(self, transaction: SignedTransactionAPI) -> MessageAPI:
+        """py-evm's message and its effects, without the text for a log that py-evm makes whoever reads it."""
+        state, sender = self.vm_state, transaction.sender
+        nonce = state.get_nonce(sender)
+        fee = transaction.gas * state.get_gas_price(transaction)
+        if transaction.type_id == BLOB_TX_TYPE:
+            fee += self.calc_data_fee(cast(BlobTransaction, transaction))
+        state.delta_balance(sender, -fee)
+        state.set_nonce(sender, nonce + 1)
+        # Before the code is read: authorizations (EIP-7702) change it.
+        refund = self.calc_message_refund(transaction)
+        is_create = transaction.to == CREATE_CONTRACT_ADDRESS
+        code, delegated_to = (
+            (transaction.data, None) if is_create else self.get_code_at_address(transaction.to)
+        )
+        # py-evm's type leaves out that calls create nothing.
+        created = cast(Address, generate_contract_address(sender, nonce) if is_create else None)
+        return Message(
+            gas=transaction.gas - transaction.intrinsic_gas,
+            to=transaction.to,
+            sender=sender,
+            value=transaction.value,
+            data=b"" if is_create else transaction.data,
+            code=code,
+            create_address=created,
+            refund=refund,
+            is_delegation=delegated_to is not None,
+        )
+
 
 class ForetellState(PragueState):
     """State of the fork."""
@@ -28,6 +61,7 @@ class ForetellState(PragueState):
     account_db_class = SharedAccountDB
     computation_class = ForetellComputation
     transaction_executor_class = ForetellTransactionExecutor
+    logger = get_extended_debug_logger("eth.vm.state.ForetellState")  # py-evm looks it up at each use
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
