@@ -3,9 +3,10 @@
 The suite (``plain_suite/``: a Vyper token and vault, their deployments, transactions, calls, events, reverts
 and Ape's isolation) is compiled once. Then both providers run it in turn, so that whatever else this machine
 does falls on both alike. A run is the whole command, start-up included; its CPU time counts its children.
-What both spend before the first test (Ape's, pytest's and web3's imports) is shown by a suite of one test.
+What both spend before the first test (Ape's, pytest's and web3's imports, from Python's byte code as on any
+run but the first) is shown by a suite of one test, and what is left without it by the last line.
 
-Bar: a ratio of medians of CPU time of at most 0.8.
+Bar: a ratio of medians of CPU time of at most 0.8, start-up included.
 
 Run: ``python scripts/bench/ape_suite.py``
 """
@@ -41,12 +42,11 @@ class Run:
 
 def run(project: Path, *arguments: str) -> Run:
     """One command of Ape's in the project."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         ["ape", *arguments],
         cwd=project,
-        env={**os.environ, "PATH": path},
+        env=environment(project),
         capture_output=True,
         text=True,
         check=False,
@@ -57,6 +57,13 @@ def run(project: Path, *arguments: str) -> Run:
     passed = re.search(r"(\d+) passed", done.stdout)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Run(wall, cpu, int(passed[1]) if passed else 0)
+
+
+def environment(project: Path) -> dict[str, str]:
+    """Ours, with a place for byte code: where it is not kept, either provider compiles for seconds."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, "PATH": path, "PYTHONPYCACHEPREFIX": str(project.parent / "bytecode")}
 
 
 def suite(project: Path, provider: str, tests: str) -> Run:
@@ -79,8 +86,8 @@ def make_project(folder: Path, copies: int) -> Path:
     return project
 
 
-def compare(project: Path, tests: str, rounds: int) -> float:
-    """Print what the folder's tests take on both; the ratio of CPU times."""
+def compare(project: Path, tests: str, rounds: int) -> dict[str, float]:
+    """Print what the folder's tests take on both; their CPU times."""
     runs: dict[str, list[Run]] = {provider: [] for provider in PROVIDERS}
     for round_ in range(rounds):
         for provider in PROVIDERS if round_ % 2 else PROVIDERS[::-1]:
@@ -92,9 +99,8 @@ def compare(project: Path, tests: str, rounds: int) -> float:
     cpu = {each: statistics.median(one.cpu for one in several) for each, several in runs.items()}
     for provider in PROVIDERS:
         print(f"{tests:8}{counts.copy().pop():6}  {provider:10}{wall[provider]:8.2f}{cpu[provider]:8.2f}")
-    ratio = cpu["foretell"] / cpu["test"]
-    print(f"{'':16}{'ratio':10}{wall['foretell'] / wall['test']:8.2f}{ratio:8.2f}")
-    return ratio
+    print(f"{'':16}{'ratio':10}{wall['foretell'] / wall['test']:8.2f}{cpu['foretell'] / cpu['test']:8.2f}")
+    return cpu
 
 
 @click.command()
@@ -110,9 +116,11 @@ def main(rounds: int, copies: int) -> None:
             suite(project, provider, "start")  # which fills Python's own caches
         print(f"medians of {rounds} runs, seconds")
         print(f"{'folder':8}{'tests':>6}  {'provider':10}{'wall':>8}{'CPU':>8}")
-        compare(project, "start", rounds)
-        ratio = compare(project, "tests", rounds)
-    if ratio > MAX_RATIO:
+        start = compare(project, "start", rounds)
+        tests = compare(project, "tests", rounds)
+        ours, apes = (tests[each] - start[each] for each in ("foretell", "test"))
+        print(f"without start-up {'ratio':17}{ours / apes:8.2f}")
+    if tests["foretell"] > MAX_RATIO * tests["test"]:
         raise SystemExit(f"over the bar of {MAX_RATIO}")
 
 
