@@ -13,6 +13,7 @@ from ape.exceptions import (
     OutOfGasError,
     ProviderError,
     ProviderNotConnectedError,
+    TransactionNotFoundError,
     UnknownSnapshotError,
     VirtualMachineError,
 )
@@ -27,12 +28,17 @@ from web3.exceptions import ContractLogicError as Web3ContractLogicError
 from web3.exceptions import Web3RPCError
 
 from ape_foretell.config import ForetellConfig
+from ape_foretell.receipts import with_values
 from ape_foretell.reverts import failure_message, revert_message
 from ape_foretell.system import system_contracts
+from ape_foretell.trace import DevnetTrace
 from foretell_evm.config import Mining
 from foretell_evm.errors import EvmError, RpcError
 
 if TYPE_CHECKING:
+    from ape.api import BlockAPI, TraceAPI
+    from eth.abc import StateAPI
+
     from foretell_cli.devnet import Devnet
 
 _METHOD_NOT_FOUND = -32601
@@ -44,6 +50,7 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
 
     _devnet: Any = None
     _settings: ForetellConfig | None = None
+    _read: Any = None
     _call_trace_approach: TraceApproach | None = TraceApproach.GETH_CALL_TRACER
 
     # ---------------------------------------------------------------- connection
@@ -92,7 +99,7 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
         """End the chain and the operators' processes."""
         if self._devnet is not None:
             self._devnet.close()
-        self._devnet = self._web3 = self._settings = None
+        self._devnet = self._web3 = self._settings = self._read = None
         self._client_version = None
         self._transaction_trace_cache.clear()
         self.chain_manager._snapshots[self.settings.chain_id] = []
@@ -142,22 +149,33 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
 
     # ---------------------------------------------------------------- reads
 
-    # Of the head's state, without web3's layers: Ape asks for them several times a transaction.
+    # Of the head and its state, without web3's layers: Ape asks for them several times a transaction.
+
+    def _state(self) -> "StateAPI":
+        """The state after the head, to be read alone."""
+        head = self.devnet.chain.head
+        if self._read is None or self._read[0] is not head:
+            self._read = head, self.devnet.chain.state(head)
+        state: StateAPI = self._read[1]
+        return state
+
+    def get_block(self, block_id: BlockID) -> "BlockAPI":
+        return self._get_latest_block() if block_id == "latest" else super().get_block(block_id)
 
     def get_nonce(self, address: AddressType, block_id: BlockID | None = None) -> int:
         if block_id not in (None, "latest"):
             return int(super().get_nonce(address, block_id))
-        return int(self.devnet.chain.state().get_nonce(_canonical(address)))
+        return int(self._state().get_nonce(_canonical(address)))
 
     def get_balance(self, address: AddressType, block_id: BlockID | None = None) -> int:
         if block_id not in (None, "latest"):
             return int(super().get_balance(address, block_id))
-        return int(self.devnet.chain.state().get_balance(_canonical(address)))
+        return int(self._state().get_balance(_canonical(address)))
 
     def get_code(self, address: AddressType, block_id: BlockID | None = None) -> ContractCode:
         if block_id not in (None, "latest"):
             return super().get_code(address, block_id)
-        return HexBytes(self.devnet.chain.state().get_code(_canonical(address)))
+        return HexBytes(self._state().get_code(_canonical(address)))
 
     # ---------------------------------------------------------------- requests
 
@@ -219,6 +237,11 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
                 raise receipt.error
         return receipt
 
+    def _send_transaction(self, txn: TransactionAPI) -> str:
+        if txn.sender is not None and txn.signature is None:
+            return str(super()._send_transaction(txn))
+        return str(self.devnet.chain.rpc("eth_sendRawTransaction", [to_hex(txn.serialize_transaction())]))
+
     def _wait_for(self, txn_hash: str) -> None:
         if self.auto_mine:
             self.devnet.chain.wait_for(bytes(HexBytes(txn_hash)), self.settings.answer_seconds)
@@ -229,7 +252,9 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
         data = txn.model_dump(by_alias=True, mode="json") | {"signature": txn.signature}
         confirmations = txn.required_confirmations or 0
         if error is None and self.auto_mine:
-            return self.get_receipt(txn_hash, required_confirmations=confirmations, transaction=data)
+            mined = self._mined(txn_hash)
+            data |= mined | {"gasPrice": mined["effectiveGasPrice"], "required_confirmations": confirmations}
+            return self._create_receipt(**data).await_confirmations()
         return self._create_receipt(
             block_number=-1,
             error=error,
@@ -238,6 +263,19 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
             txn_hash=txn_hash,
             **data,
         )
+
+    def _mined(self, txn_hash: str) -> dict[str, Any]:
+        receipt = self.devnet.chain.rpc("eth_getTransactionReceipt", [txn_hash])
+        if receipt is None:
+            raise TransactionNotFoundError(txn_hash)
+        return with_values(receipt)
+
+    def get_transaction_trace(self, transaction_hash: str, **kwargs: Any) -> "TraceAPI":
+        if transaction_hash not in self._transaction_trace_cache:
+            kwargs.setdefault("call_trace_approach", self.call_trace_approach)
+            trace = DevnetTrace(transaction_hash=transaction_hash, **kwargs)
+            self._transaction_trace_cache[transaction_hash] = trace
+        return self._transaction_trace_cache[transaction_hash]
 
     def _revert_of(self, receipt: ReceiptAPI) -> VirtualMachineError:
         """Why a transaction in a block failed, from its own execution: run again, it might end otherwise."""
@@ -293,6 +331,8 @@ class DevnetProvider(Web3Provider, TestProviderAPI):
         chain = self.devnet.chain
         if not chain.revert(int(snapshot_id)):
             raise UnknownSnapshotError(snapshot_id)
+        # The same transaction, sent again, has the same hash and may end otherwise.
+        self._transaction_trace_cache.clear()
         # Otherwise a test would get, for SIGNED, the proven answer that an earlier test asked for.
         chain.pool.forget()
 

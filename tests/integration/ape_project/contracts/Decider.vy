@@ -43,3 +43,9 @@ def draw():
 def burn():
     for i: uint256 in range(max_value(uint256)):
         self.decisions += i
+
+
+@external
+def tell() -> uint256:
+    print("at", block.timestamp)
+    return block.timestamp

@@ -114,6 +114,47 @@ def test_trace__of_a_transaction__shows_the_precompile(decider, inputs, owner, i
     assert "decide" in str(receipt.trace)
 
 
+def test_print__of_a_contract__is_in_the_receipt(decider, owner):
+    receipt = decider.tell(sender=owner)
+
+    assert receipt.debug_logs_typed == [("at", receipt.timestamp)]
+
+
+def test_print__of_none__is_none(decider, owner):
+    assert decider.draw(sender=owner).debug_logs_typed == []
+
+
+def test_trace__of_a_transaction_sent_again_after_a_restore__is_its_own(chain, decider, owner):
+    snapshot = chain.snapshot()
+    first = decider.tell(sender=owner)
+    before = first.return_value
+    chain.restore(snapshot)
+    chain.pending_timestamp = before + 1_000
+
+    second = decider.tell(sender=owner)
+
+    assert second.txn_hash == first.txn_hash
+    assert second.return_value == second.timestamp >= before + 1_000
+
+
+def test_receipt__of_a_sent_transaction__is_the_nodes(chain, decider, inputs, owner):
+    receipt = decider.decide(inputs, 0, SIGNED, sender=owner)
+
+    node = chain.provider.web3.eth.get_transaction_receipt(receipt.txn_hash)
+    assert receipt.logs == [dict(log) for log in node["logs"]]
+    assert type(receipt.logs[0]["topics"][0]) is type(node["logs"][0]["topics"][0])
+    assert receipt.gas_used == node["gasUsed"]
+    assert receipt.gas_price == node["effectiveGasPrice"]
+    assert receipt.block_number == node["blockNumber"]
+
+
+def test_head__asked_for_by_tag_and_by_number__is_the_same_block(chain, owner):
+    owner.transfer(owner, 1)
+
+    assert chain.provider.get_block("latest") == chain.provider.get_block(chain.blocks.height)
+    assert chain.blocks.head.num_transactions == 1
+
+
 def test_accounts__are_those_of_the_configuration(accounts):
     assert len(accounts) == 3
     untouched = accounts[1:]
