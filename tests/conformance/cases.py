@@ -37,12 +37,16 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``accounts`` by address and ``transactions`` as they go over the wire, both hex without prefix."""
+    """``accounts`` by address and ``transactions`` as they go over the wire, both hex without prefix.
+
+    ``ours``: the programs may call the fork's own addresses, as they are or put together while they run.
+    """
 
     seed: int
     environment: Environment
     accounts: Mapping[str, Account]
     transactions: tuple[str, ...]
+    ours: bool = False
 
     def to_json(self) -> Json:
         """JSON values; storage keys become decimal texts."""
@@ -59,7 +63,7 @@ class Case:
             for address, each in value["accounts"].items()
         }
         environment = Environment(**value["environment"])
-        return cls(value["seed"], environment, accounts, tuple(value["transactions"]))
+        return cls(value["seed"], environment, accounts, tuple(value["transactions"]), value["ours"])
 
     def without(self, *, account: str = "", transaction: int | None = None) -> "Case":
         """The case without one of its parts."""

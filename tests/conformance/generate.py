@@ -39,7 +39,7 @@ def generate(seed: int, *, ours: bool = False, simple: bool = False) -> Case:
 
 class _Generator:
     def __init__(self, random: Random, seed: int, ours: bool, simple: bool) -> None:
-        self._random, self._seed, self._simple = random, seed, simple
+        self._random, self._seed, self._ours, self._simple = random, seed, ours, simple
         self._precompiles = range(1, 11 if simple else 18)
         precompiles = [number.to_bytes(20, "big") for number in random.sample(self._precompiles, 3)]
         self._addresses = [
@@ -59,7 +59,7 @@ class _Generator:
         random, accounts = self._random, self._accounts()
         count = 1 if self._simple else random.choice((1, 1, 1, 2, 3))
         raw = tuple(self._transaction().hex() for _ in range(count))
-        return Case(self._seed, self._environment, accounts, raw)
+        return Case(self._seed, self._environment, accounts, raw, self._ours)
 
     def _accounts(self) -> dict[str, Account]:
         random, slots = self._random, (0, 1, 1, 1) if self._simple else (0, 1, 2, 3)
