@@ -32,6 +32,7 @@ from foretell_evm.mempool import Mempool
 from foretell_evm.miner import Miner
 from foretell_evm.opening import open_history
 from foretell_evm.resolution import Source
+from foretell_evm.simulation import Simulator
 from foretell_evm.snapshots import Snapshots
 from foretell_evm.storage.store import Store
 from foretell_evm.tracing import Tracer
@@ -55,6 +56,7 @@ class ForetellChain:
         self.follower: Follower | None = None
         """Who lets this chain grow by another node's blocks; ``None``: it makes its own."""
         self.tracer = Tracer(self._core)
+        self.simulator = Simulator(self._core)
         self.calls = CallRunner(self, self._core.executor, self._core.pool, config.call_waits)
 
     def _take_back(self, built: BuiltBlock) -> None:

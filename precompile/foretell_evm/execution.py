@@ -200,14 +200,15 @@ def spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
     Raises:
         ValidationError: its gas does not cover what every transaction costs.
     """
-    unsent: Any = SpoofTransaction(_unsigned(state, call), from_=call.sender, y_parity=0, r=1, s=1)
+    unsent: Any = SpoofTransaction(unsigned(state, call), from_=call.sender, y_parity=0, r=1, s=1)
     if call.gas < unsent.intrinsic_gas:
         raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {unsent.intrinsic_gas}")
     result: SignedTransactionAPI = unsent
     return result
 
 
-def _unsigned(state: StateAPI, call: Call) -> Any:
+def unsigned(state: StateAPI, call: Call, **changes: int) -> Any:
+    """A message as a typed transaction: the sender's next nonce, no fees; ``changes`` are other fields."""
     builder: Any = ForetellVM.get_transaction_builder()
     fields: dict[str, Any] = {
         "chain_id": state.execution_context.chain_id,
@@ -219,6 +220,7 @@ def _unsigned(state: StateAPI, call: Call) -> Any:
         "value": call.value,
         "data": call.data,
         "access_list": call.access_list,
+        **changes,
     }
     if call.authorizations:
         return builder.new_unsigned_set_code_transaction(authorization_list=call.authorizations, **fields)

@@ -41,6 +41,7 @@ class BlockOverride:
     gas_limit: int | None = None
     coinbase: Address | None = None
     mix_hash: bytes | None = None
+    base_fee_per_gas: int | None = None
 
     def apply(self, header: BlockHeaderAPI) -> BlockHeaderAPI:
         """The header with these fields."""

@@ -46,17 +46,26 @@ class Watch:
     steps: StepWatcher | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """A ``SELFDESTRUCT``, and the wei that the account had."""
+
+    account: Address
+    heir: Address
+    balance: int
+
+
 class _WatchedOpcode:
     """An instruction of a frame whose state may have a watcher of steps."""
 
     def __init__(self, opcode: Any) -> None:
-        self._opcode = opcode
-        # Some of py-evm's instructions are functions around the one that has a name.
-        self.mnemonic: str = getattr(opcode, "__wrapped__", opcode).mnemonic
+        # Some of py-evm's instructions are functions around the one that has a name, to warn of it.
+        self._opcode = getattr(opcode, "__wrapped__", opcode)
+        self.mnemonic: str = self._opcode.mnemonic
 
     def __call__(self, computation: ComputationAPI) -> None:
         if isinstance(computation, WatchedComputation):
-            computation.instruction = self.mnemonic
+            computation.starts(self.mnemonic)
         steps = _watch_of(computation.state).steps
         if steps is None:
             self._opcode(computation)
@@ -87,6 +96,17 @@ class WatchedComputation(ForetellComputation):
         """The instruction behind each of the frame's calls."""
         self.logs_before_children: list[int] = []
         """How many logs of its own the frame had when each of its calls began."""
+        self.destruction: Destruction | None = None
+
+    def starts(self, mnemonic: str) -> None:
+        """Note which instruction runs, and what the last of all does."""
+        self.instruction = mnemonic
+        stack: Any = self._stack
+        if mnemonic == "SELFDESTRUCT" and stack.values:
+            account, heir = self.msg.storage_address, stack.values[-1]
+            number = heir if isinstance(heir, int) else int.from_bytes(heir, "big")
+            heir_address = Address((number % 2**160).to_bytes(20, "big"))
+            self.destruction = Destruction(account, heir_address, self.state.get_balance(account))
 
     @classmethod
     def apply_message(

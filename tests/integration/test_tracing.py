@@ -87,7 +87,10 @@ def proxy(instruction: str, target: str) -> bytes:
     return bytes.fromhex(f"60{len(code):02x}600c60003960{len(code):02x}6000f3") + code
 
 
+NESTED = bytes.fromhex("60006000600060006000" + "73" + "11" * 20 + "5af1" + "600360005260206000f3")
+
 CASES = {
+    "a creation that calls": lambda side: (None, NESTED),
     "a call with a call inside": lambda side: (side.counter, b""),
     "a revert": lambda side: (side.counter, b"\1"),
     "a token transfer": lambda side: (side.token, side.transfer(5)),
@@ -117,6 +120,23 @@ def test_call_tracer__same_transaction__is_what_anvil_says(ours: Side, theirs: S
         del tree["gas"]  # the limit in geth and here; what is left of it after the intrinsic gas in anvil
         trees.append(tree)
     assert trees[0] == trees[1]
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("case", CASES)
+def test_parity_trace__same_transaction__is_what_anvil_says(ours: Side, theirs: Side, case: str) -> None:
+    found = []
+    for side in (ours, theirs):
+        sent = side.send(*CASES[case](side))
+        traces = lower(side.rpc("trace_transaction", sent))
+        number = hex(traces[0]["blockNumber"])
+        assert lower(side.rpc("trace_block", number)) == traces
+        assert lower(side.rpc("trace_filter", {"fromBlock": number, "toBlock": number})) == traces
+        assert {each["transactionHash"] for each in traces} == {sent.lower()}
+        for each in traces:
+            del each["blockHash"], each["blockNumber"], each["transactionHash"]
+        found.append(traces)
+    assert found[0] == found[1]
 
 
 @pytest.mark.anvil
@@ -338,3 +358,45 @@ def test_trace__bad_options__are_refused(ours: Side, options: Any) -> None:
 
 def test_trace__unknown_transaction__is_refused(ours: Side) -> None:
     assert "not found" in ours.rpc("debug_traceTransaction", "0x" + "12" * 32)["message"]
+
+
+def test_parity_trace__account_that_destroys_itself__is_in_it(ours: Side) -> None:
+    heir = "0x" + "99" * 20
+    code = bytes.fromhex("73" + heir[2:] + "ff")
+    leaver = ours.create(bytes.fromhex(f"60{len(code):02x}600c60003960{len(code):02x}6000f3") + code)
+    ours.rpc("anvil_setBalance", leaver, "0x7")
+    sent = ours.send(leaver, b"")
+    call, suicide = ours.rpc("trace_transaction", sent)
+    assert (call["subtraces"], suicide["traceAddress"], suicide["type"]) == (1, [0], "suicide")
+    assert suicide["action"] == {"address": leaver, "refundAddress": heir, "balance": "0x7"}
+    tree = ours.rpc("debug_traceTransaction", sent, {"tracer": "callTracer"})
+    assert [(each["type"], each["to"], each["value"]) for each in tree["calls"]] == [
+        ("SELFDESTRUCT", heir, "0x7")
+    ]
+
+
+def test_parity_trace__out_of_gas_and_unknown__are_told_apart(ours: Side) -> None:
+    assert ours.rpc("trace_transaction", "0x" + "12" * 32) == []
+    loop = ours.create(bytes.fromhex("6004600c60003960046000f3" + "5b600056"))
+    (trace,) = ours.rpc("trace_transaction", ours.send(loop, b""))
+    assert (trace["error"], trace["result"]) == ("Out of gas", None)
+
+
+def test_parity_filter__accounts_and_places__choose(ours: Side) -> None:
+    sent = ours.send(ours.counter, b"")
+    number = ours.rpc("eth_getTransactionReceipt", sent)["blockNumber"]
+    wanted = {"fromBlock": number, "toBlock": number}
+    everything = ours.rpc("trace_filter", wanted)
+    assert len(everything) == 2
+    assert ours.rpc("trace_filter", {**wanted, "fromAddress": [ours.sender]}) == everything[:1]
+    assert ours.rpc("trace_filter", {**wanted, "fromAddress": [ours.counter]}) == everything[1:]
+    assert ours.rpc("trace_filter", {**wanted, "toAddress": [ours.counter]}) == everything[:1]
+    assert ours.rpc("trace_filter", {**wanted, "after": 1, "count": 5}) == everything[1:]
+    assert ours.rpc("trace_filter", {**wanted, "count": 0}) == []
+    assert ours.rpc("trace_filter", {**wanted, "toAddress": ["0x12"]})["code"] == -32602
+
+
+def test_parity_filter__more_blocks_than_it_takes__is_refused(fork: Fork) -> None:
+    fork.chain.mine(300)
+    with pytest.raises(RpcError, match="at most 256 blocks"):
+        fork.chain.rpc("trace_filter", [{}])

@@ -12,10 +12,12 @@ from foretell_evm.rpc import (
     raw,
     reads,
     sends,
+    simulate,
     tokens,
     txpool,
 )
 from foretell_evm.rpc.trace import methods as trace
+from foretell_evm.rpc.trace import parity
 
 Method = Callable[..., Any]
 
@@ -74,6 +76,7 @@ _MESSAGES: Final[dict[str, Method]] = {
     "eth_call": sends.call,
     "eth_estimateGas": sends.estimate_gas,
     "eth_createAccessList": access_lists.create_access_list,
+    "eth_simulateV1": simulate.simulate,
     "eth_sendRawTransaction": sends.send_raw_transaction,
     "eth_sendTransaction": sends.send_transaction,
     "eth_sendUnsignedTransaction": sends.send_unsigned_transaction,
@@ -93,6 +96,9 @@ _DEBUG: Final[dict[str, Method]] = {
     "debug_traceBlockByNumber": trace.trace_block,
     "debug_traceCall": trace.trace_call,
     "debug_traceTransaction": trace.trace_transaction,
+    "trace_block": parity.trace_block,
+    "trace_filter": parity.trace_filter,
+    "trace_transaction": parity.trace_transaction,
 }
 _DEVELOPMENT: Final[dict[str, Method]] = {
     "addBalance": development.add_balance,

@@ -17,9 +17,10 @@ _BLOCK_FIELDS: Final = {
     "gasLimit": "gas_limit",
 }
 """Quantities, under geth's name and under the header's."""
+_BASE_FEE: Final = {"baseFee": "base_fee_per_gas", "baseFeePerGas": "base_fee_per_gas"}
 
 
-def parse_overrides(accounts: Any, block: Any) -> Overrides:
+def parse_overrides(accounts: Any, block: Any, *, may_set_base_fee: bool = False) -> Overrides:
     """Read both override objects; either may be ``None``.
 
     Raises:
@@ -29,7 +30,8 @@ def parse_overrides(accounts: Any, block: Any) -> Overrides:
     if len(given) > MAX_ACCOUNTS:
         raise RpcError(INVALID_PARAMS, f"state overrides: at most {MAX_ACCOUNTS} accounts")
     return Overrides(
-        {parse_address(address): _account(value) for address, value in given.items()}, _block(block or {})
+        {parse_address(address): _account(value) for address, value in given.items()},
+        _block(block or {}, _BLOCK_FIELDS | (_BASE_FEE if may_set_base_fee else {})),
     )
 
 
@@ -52,12 +54,12 @@ def _slots(value: Any, name: str) -> dict[int, int]:
     return {parse_quantity(slot, name): parse_quantity(stored, name) for slot, stored in fields.items()}
 
 
-def _block(value: Any) -> BlockOverride:
+def _block(value: Any, quantities: Mapping[str, str]) -> BlockOverride:
     fields = parse_fields(value, "block overrides")
-    known = _BLOCK_FIELDS.keys() | {"coinbase", "feeRecipient", "random", "prevRandao"}
+    known = quantities.keys() | {"coinbase", "feeRecipient", "random", "prevRandao"}
     _require_known(fields, known, "block overrides")
     changes: dict[str, Any] = {
-        name: _uint64(fields, given) for given, name in _BLOCK_FIELDS.items() if given in fields
+        name: _uint64(fields, given) for given, name in quantities.items() if given in fields
     }
     for name in ("coinbase", "feeRecipient"):
         if fields.get(name) is not None:

@@ -9,6 +9,7 @@ from eth_utils import to_checksum_address
 from foretell_evm.execution import revert_message
 from foretell_evm.failures import describe
 from foretell_evm.rpc.codec import Json, data, quantity, word
+from foretell_evm.tracing import Destruction
 
 
 def call_tree(
@@ -23,12 +24,9 @@ def call_tree(
         kind: the instruction behind the call; ``None`` for the transaction itself.
     """
     message: Any = computation.msg
-    kind = kind or ("CREATE" if message.is_create else "CALL")
-    # A delegated call has its caller's sender; who makes the call is the account whose storage it works on.
-    caller = message.storage_address if kind == "DELEGATECALL" else message.sender
     tree: Json = {
-        "type": kind,
-        "from": to_checksum_address(caller),
+        "type": kind or ("CREATE" if message.is_create else "CALL"),
+        "from": to_checksum_address(caller_of(computation, kind)),
         "to": to_checksum_address(message.storage_address if message.is_create else message.code_address),
         "value": quantity(message.value),
         "gas": quantity(message.gas),
@@ -41,10 +39,30 @@ def call_tree(
         _add_error(tree, computation)
     if with_logs and not computation.is_error:
         _add_logs(tree, computation)
-    if computation.children and not only_top:
+    if not only_top:
         pairs = zip(computation.children, computation.kinds_of_children, strict=True)
-        tree["calls"] = [call_tree(child, with_logs=with_logs, kind=each) for child, each in pairs]
+        calls = [call_tree(child, with_logs=with_logs, kind=each) for child, each in pairs]
+        calls += [] if computation.destruction is None else [_destruction(computation.destruction)]
+        tree |= {"calls": calls} if calls else {}
     return tree
+
+
+def caller_of(computation: Any, kind: str | None) -> bytes:
+    """Who makes a call: a delegated one has its caller's sender, and works on its caller's storage."""
+    message = computation.msg
+    return bytes(message.storage_address if kind == "DELEGATECALL" else message.sender)
+
+
+def _destruction(destroyed: Destruction) -> Json:
+    return {
+        "type": "SELFDESTRUCT",
+        "from": to_checksum_address(destroyed.account),
+        "to": to_checksum_address(destroyed.heir),
+        "value": quantity(destroyed.balance),
+        "gas": quantity(0),
+        "gasUsed": quantity(0),
+        "input": "0x",
+    }
 
 
 def _add_logs(tree: Json, computation: Any) -> None:
