@@ -59,11 +59,11 @@ class PyEvm:
         vm = self._vm_class(header, ChainDB(db), ChainContext(given.chain_id), ConsensusContext(db))
         context = self._vm_class.create_execution_context(header, hashes, ChainContext(given.chain_id))
         vm._state = self._vm_class.get_state_class()(db, context, header.state_root)
-        _fill(vm.state, case)
+        fill(vm.state, case)
         return vm
 
 
-def _fill(state: StateAPI, case: Case) -> None:
+def fill(state: StateAPI, case: Case) -> None:
     for text, account in case.accounts.items():
         address = Address(bytes.fromhex(text))
         state.set_balance(address, account.balance)

@@ -19,6 +19,8 @@ from tests.conformance.generate import generate
 
 Compare = Callable[[Case], Verdict]
 _SEEDS = 2**31
+_TOLD = 1_000
+"""Transactions between two lines that say how far it is."""
 _WITH_OURS = 4
 """Every so many cases may call our addresses."""
 
@@ -42,8 +44,11 @@ def simple_cases(seed: int) -> Iterator[Case]:
 def fuzz(name: str, cases: Iterator[Case], compare: Compare, transactions: int, out: Path) -> bool:
     """Compare until so many transactions have run; whether all engines agreed."""
     counts: Counter[str] = Counter()
-    started = time.monotonic()
+    started, told = time.monotonic(), 0
     while counts["transactions"] < transactions:
+        if counts["transactions"] // _TOLD > told:
+            told = counts["transactions"] // _TOLD
+            print(f"{name}: {told * _TOLD} of {transactions} transactions", flush=True)
         case = next(cases)
         verdict = compare(case)
         counts["cases"] += 1

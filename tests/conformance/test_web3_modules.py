@@ -3,8 +3,6 @@
 A test that the node must not pass is overridden here, with the reason.
 """
 
-import re
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,31 +25,7 @@ from web3._utils.module_testing import (
 from web3._utils.module_testing.utils import RequestMocker
 
 from foretell_evm.chain import ForetellChain
-from foretell_evm.config import ChainConfig
-from foretell_evm.rpc.http import bind, serve
-
-CHAIN_ID = 131277322940537
-"""What the tests expect."""
-BLOCKS = 12
-"""Some tests read blocks near the beginning."""
-_WITH_PENDING = re.compile("replace_transaction(?!_already)|modify_transaction|unmined")
-"""Tests that need a node which does not put a transaction into a block at once."""
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[ForetellChain]:
-    with ForetellChain.create(ChainConfig(chain_id=CHAIN_ID)) as made:
-        first, second = made.accounts[:2]
-        for _ in range(BLOCKS):
-            made.rpc("eth_sendTransaction", [{"from": first.address, "to": second.address, "value": "0x1"}])
-        yield made
-
-
-@pytest.fixture(scope="module")
-def url(chain: ForetellChain) -> str:
-    listener = bind("127.0.0.1", 0)
-    threading.Thread(target=serve, args=(chain, listener), daemon=True).start()
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+from tests.conformance.web3_names import needs_pending
 
 
 @pytest.fixture
@@ -69,7 +43,7 @@ def w3(chain: ForetellChain, url: str, request: pytest.FixtureRequest) -> Iterat
     snapshot = chain.snapshot()
     made = Web3(Web3.HTTPProvider(url, request_kwargs={"timeout": 30}))
     made.eth.default_account = made.eth.accounts[0]
-    if _WITH_PENDING.search(request.node.name):
+    if needs_pending(request.node.name):
         chain.set_automine(enabled=False)
     yield made
     chain.set_automine(enabled=True)
@@ -211,6 +185,3 @@ class TestEth(EthModuleTest):
 
     @pytest.mark.skip(reason="the pending block has a hash, as anvil's has and geth's has not")
     def test_eth_getBlockByHash_pending(self) -> None: ...
-
-    @pytest.mark.skip(reason="eth_simulateV1 is not there")
-    def test_eth_simulate_v1(self) -> None: ...

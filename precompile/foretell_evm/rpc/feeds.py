@@ -72,3 +72,11 @@ class PendingFeed:
             seen = self._seen if self._seen <= mempool.last_arrival else -1
             entries, self._seen = mempool.arrivals(seen), mempool.last_arrival
         return [self._show(entry) for entry in entries]
+
+
+class SyncFeed:
+    """Beginnings and ends of catching up with a network: a node of this chain has none to catch up with."""
+
+    def new(self) -> list[Any]:
+        """Nothing."""
+        return []

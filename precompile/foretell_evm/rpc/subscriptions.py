@@ -8,7 +8,7 @@ from foretell_evm.blocks import BlockRecord
 from foretell_evm.chain import ForetellChain
 from foretell_evm.errors import RpcError
 from foretell_evm.rpc.codec import INVALID_PARAMS, Json, data, parse_flag
-from foretell_evm.rpc.feeds import BlockFeed, Feed, LogFeed, PendingFeed
+from foretell_evm.rpc.feeds import BlockFeed, Feed, LogFeed, PendingFeed, SyncFeed
 from foretell_evm.rpc.selectors import LogFilter
 from foretell_evm.rpc.views import header_json, transaction_json
 
@@ -48,8 +48,11 @@ class Subscriptions:
             if parse_flag(options, "full transactions"):
                 return PendingFeed(self._chain, lambda entry: transaction_json(entry.transaction, None))
             return PendingFeed(self._chain, lambda entry: data(entry.transaction.hash))
+        if kind == "syncing":
+            return SyncFeed()
         raise RpcError(
-            INVALID_PARAMS, f"subscription {kind!r}: served are newHeads, logs and newPendingTransactions"
+            INVALID_PARAMS,
+            f"subscription {kind!r}: served are newHeads, logs, newPendingTransactions and syncing",
         )
 
     def unsubscribe(self, identifier: Any) -> bool:
