@@ -7,7 +7,7 @@ from eth_typing import ChecksumAddress
 from foretell_relayer.chain import Chain, Head
 from foretell_relayer.clock import Bell
 from foretell_relayer.config import Settings
-from foretell_relayer.keys import Signer
+from foretell_relayer.signers import Signer
 from foretell_relayer.metrics import Metrics
 from foretell_relayer.records import Identity
 from foretell_relayer.runner import ModelRunner

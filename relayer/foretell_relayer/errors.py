@@ -10,14 +10,17 @@ RelayError
 │   ├── WrongPassword        R-KEY-002  the password does not open the keystore                       give up
 │   ├── NotTheSigner         R-KEY-003  the key is not the one that the operator registered           give up
 │   ├── NotAnOperator        R-KEY-004  the operator is not registered, or its bond is too small      give up
-│   └── DevelopmentKey       R-KEY-005  a well-known key on a chain that is worth something           give up
+│   ├── DevelopmentKey       R-KEY-005  a well-known key on a chain that is worth something           give up
+│   ├── SignerUnreachable    R-KEY-006  the remote signer is down, or cannot sign now                 retry
+│   └── SignerWrong          R-KEY-007  the remote signer has not our key, or signs with another      give up
 ├── JournalError             the journal, our only memory
 │   ├── JournalHeld          R-JNL-001  another relayer works on it                                   give up
 │   ├── OtherChain           R-JNL-002  it belongs to another chain, settlement or operator           give up
 │   ├── DamagedJournal       R-JNL-003  it is damaged, or no journal at all                           give up
 │   ├── NewerJournal         R-JNL-004  a newer version of this program wrote it                      give up
 │   ├── LeaseLost            R-JNL-005  another relayer took over while this one slept                give up
-│   └── JournalUnwritable    R-JNL-006  the disk is full or read-only                                 retry
+│   ├── JournalUnwritable    R-JNL-006  the disk is full or read-only                                 retry
+│   └── JournalUnreachable   R-JNL-007  its database server does not answer                           retry
 ├── RpcError                 the node
 │   ├── RpcUnreachable       R-RPC-001  no answer: down, refused, timed out                           retry
 │   ├── RpcRefused           R-RPC-002  it answered with an error, or with nonsense                   retry
@@ -98,6 +101,21 @@ class DevelopmentKey(KeyStoreError):
     hint = "Use --keystore; --dev-key is for chain ids 31337 and 1337."
 
 
+class SignerUnreachable(KeyStoreError):
+    """The remote signer does not answer, or answers that it cannot sign now."""
+
+    code = "R-KEY-006"
+    retry = True
+    hint = "Check web3signer and --remote-signer; work goes on by itself."
+
+
+class SignerWrong(KeyStoreError):
+    """The remote signer does not hold the wanted key, or what it gave back is no signature of that key."""
+
+    code = "R-KEY-007"
+    hint = "Check --remote-address, and which keys web3signer has loaded. Nothing that it signed was sent."
+
+
 class JournalError(RelayError):
     """The journal cannot be used."""
 
@@ -122,14 +140,20 @@ class DamagedJournal(JournalError):
     """The file is no journal, or its pages are damaged."""
 
     code = "R-JNL-003"
-    hint = "Restore a copy, or start with a new --journal: open requests are found again on the chain."
+    hint = (
+        "Keep the file, and start with a new --journal and the --from-block of your oldest open request:"
+        " open requests are found again on the chain."
+    )
 
 
 class NewerJournal(JournalError):
     """The schema is newer than this program."""
 
     code = "R-JNL-004"
-    hint = "Upgrade this program, or give it another --journal."
+    hint = (
+        "Upgrade this program; or put the copy back that was made before the upgrade (PATH.before-REVISION),"
+        " or give it another --journal."
+    )
 
 
 class LeaseLost(JournalError):
@@ -145,6 +169,14 @@ class JournalUnwritable(JournalError):
     code = "R-JNL-006"
     retry = True
     hint = "Free some space; work goes on by itself."
+
+
+class JournalUnreachable(JournalError):
+    """The database server does not answer, or refuses us."""
+
+    code = "R-JNL-007"
+    retry = True
+    hint = "Check the server and --database; work goes on by itself."
 
 
 class RpcError(RelayError):

@@ -1,13 +1,10 @@
 """The operator's signing key: read once, kept in one object, shown nowhere."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from eth_keys.datatypes import PrivateKey
 from eth_typing import ChecksumAddress
 from pydantic_core import from_json
 
@@ -20,51 +17,14 @@ from foretell_relayer.errors import (
     NotTheSigner,
     WrongPassword,
 )
+from foretell_relayer.signers import LocalSigner, Signer
 from foretell_spec.addresses import ZERO_ADDRESS
 
 MAX_KEYSTORE_BYTES: Final = 64 << 10
 Prompt = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class SignedTransaction:
-    """A signed transaction: its hash, and the bytes that go to the node."""
-
-    hash: bytes
-    raw: bytes
-
-
-class Signer:
-    """A key that signs bundles and transactions. Its text forms show the address alone."""
-
-    __slots__ = ("_account",)
-
-    def __init__(self, key: bytes) -> None:
-        self._account: LocalAccount = Account.from_key(key)
-
-    def __repr__(self) -> str:
-        return f"Signer({self.address})"
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a signer does not leave its process")
-
-    @property
-    def address(self) -> ChecksumAddress:
-        """The key's address."""
-        return self._account.address
-
-    @property
-    def bundle_key(self) -> PrivateKey:
-        """The key in the form that ``foretell_spec.bundle`` takes."""
-        return PrivateKey(bytes(self._account.key))
-
-    def sign(self, transaction: dict[str, Any]) -> SignedTransaction:
-        """Sign a transaction."""
-        signed = self._account.sign_transaction(transaction)
-        return SignedTransaction(bytes(signed.hash), bytes(signed.raw_transaction))
-
-
-def load_signer(settings: Settings, chain_id: int, prompt: Prompt | None = None) -> Signer:
+def load_signer(settings: Settings, chain_id: int, prompt: Prompt | None = None) -> LocalSigner:
     """The key that the settings name.
 
     Args:
@@ -81,11 +41,11 @@ def load_signer(settings: Settings, chain_id: int, prompt: Prompt | None = None)
             raise DevelopmentKey(
                 f"chain {chain_id} is no development chain: everybody knows the development key"
             )
-        return Signer(bytes.fromhex(DEVELOPMENT_KEY[2:]))
+        return LocalSigner(bytes.fromhex(DEVELOPMENT_KEY[2:]))
     if settings.keystore is None:
         raise BadSetting("--keystore: no keystore was given")
     keystore = _read(settings.keystore)
-    return Signer(_decrypt(keystore, _password(settings, prompt), settings.keystore))
+    return LocalSigner(_decrypt(keystore, _password(settings, prompt), settings.keystore))
 
 
 def require_signer(operator: ChecksumAddress, registered: ChecksumAddress, signer: Signer) -> None:

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 import psutil
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from foretell_relayer import tables
 from foretell_relayer.errors import JournalHeld, LeaseLost
+from foretell_relayer.journal.words import upsert
 
 SECONDS: Final = 15.0
 RENEW_EVERY: Final = 5.0
@@ -38,14 +39,8 @@ def take(connection: Connection, now: float) -> Lease:
     Raises:
         JournalHeld: somebody else is.
     """
-    row = connection.execute(select(tables.lease)).mappings().one_or_none()
-    if row is not None and row["holder"] and _alive(row, now):
-        began = datetime.fromtimestamp(row["started_at"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        where = "" if row["host"] == socket.gethostname() else f" on {row['host']}"
-        raise JournalHeld(
-            f"another relayer (process {row['pid']}{where}, since {began}) works on this journal"
-        )
-    lease = Lease(token=(row["token"] if row else 0) + 1, holder=uuid.uuid4().hex)
+    row = require_free(connection, now)
+    lease = Lease(token=row["token"] + 1, holder=uuid.uuid4().hex)
     values = {
         "token": lease.token,
         "holder": lease.holder,
@@ -54,20 +49,35 @@ def take(connection: Connection, now: float) -> Lease:
         "started_at": psutil.Process().create_time(),
         "expires_at": now + SECONDS,
     }
-    if row is None:
-        connection.execute(insert(tables.lease).values(id=_ROW, **values))
-    else:
-        connection.execute(update(tables.lease).values(**values))
+    connection.execute(update(tables.lease).values(**values))
     return lease
 
 
+def require_free(connection: Connection, now: float) -> RowMapping:
+    """The lease's row, locked until the transaction ends, after a look at who holds it.
+
+    Raises:
+        JournalHeld: somebody does.
+    """
+    never_held = upsert(connection, tables.lease).values(id=_ROW, token=0, expires_at=0.0)
+    connection.execute(never_held.on_conflict_do_nothing())
+    row = connection.execute(select(tables.lease).with_for_update()).mappings().one()
+    if row["holder"] and _alive(row, now):
+        began = datetime.fromtimestamp(row["started_at"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        where = "" if row["host"] == socket.gethostname() else f" on {row['host']}"
+        raise JournalHeld(
+            f"another relayer (process {row['pid']}{where}, since {began}) works on this journal"
+        )
+    return row
+
+
 def check(connection: Connection, lease: Lease) -> None:
-    """Refuse to write without the lease.
+    """Refuse to write without the lease, and keep others from taking it until this transaction ends.
 
     Raises:
         LeaseLost: somebody took over.
     """
-    token = connection.execute(select(tables.lease.c.token)).scalar_one_or_none()
+    token = connection.execute(select(tables.lease.c.token).with_for_update()).scalar_one_or_none()
     if token != lease.token:
         raise LeaseLost("another relayer took this journal over while this one did not answer")
 

@@ -1,34 +1,26 @@
 """An operator in this process: answers jobs with the models of a store, signs, and proves where that is
 asked.
 
-It implements ``foretell_spec.operator.QuorumOperator``. Outputs come from a process that stays, a proof from
-a child of its own, so a crash of either is an error of one job and of nothing else.
+It implements ``foretell_spec.operator.QuorumOperator``.
 """
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import structlog
 from eth_keys.datatypes import PrivateKey
 from eth_typing import ChecksumAddress
 
-from foretell_relayer.infer.client import InferenceWorker
-from foretell_relayer.infer.run import run_model
 from foretell_relayer.models.errors import InsecureModel
 from foretell_relayer.models.folder import ModelFolder
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.store import ModelStore
-from foretell_relayer.prove import circuit
-from foretell_relayer.prove.errors import WrongWitness
+from foretell_relayer.workshop import Workshop
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.commitment import seal
 from foretell_spec.operator import InferenceJob, Sealed
-from foretell_spec.request import NO_SEED
-from foretell_spec.tensor import Tensor
 
 log = structlog.get_logger(__name__)
 
@@ -52,10 +44,8 @@ class Identity:
         return self.key.public_key.to_checksum_address()
 
 
-class LocalOperator:
-    """Runs models here. Many threads may ask at once; witnesses are computed one after another, proofs in
-    parallel.
-    """
+class LocalOperator(Workshop):
+    """A workshop whose answers are signed."""
 
     def __init__(
         self,
@@ -65,22 +55,12 @@ class LocalOperator:
         proofs: ProofCache | None = None,
         accept_insecure_srs: bool = False,
     ) -> None:
+        super().__init__(store, proofs=proofs)
         self._identity = identity
-        self._store = store
-        self._proofs = proofs
         self._accept_insecure_srs = accept_insecure_srs
-        self._worker = InferenceWorker()
 
     def __repr__(self) -> str:
         return f"LocalOperator({self._identity!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def address(self) -> ChecksumAddress:
@@ -91,13 +71,6 @@ class LocalOperator:
     def signer(self) -> ChecksumAddress:
         """Address of the signing key."""
         return self._identity.signer
-
-    def prepare(self, model_ids: Iterable[bytes] | None = None) -> None:
-        """Make models ready before the first question, all of them by default: a second each where nothing is
-        cached.
-        """
-        for model_id in [folder.model_id for folder in self._store] if model_ids is None else model_ids:
-            self._store.prepare(model_id)
 
     def answer(self, job: InferenceJob) -> Bundle:
         """Run the model, sign, and prove if the job asks for ``PROVEN``.
@@ -130,31 +103,6 @@ class LocalOperator:
         bundle, salt, key = self.answer(job), secrets.token_bytes(32), self._identity.key
         commitment, reveal = seal(bundle, salt, key, job.chain_id, job.verifying_contract)
         return Sealed(commitment, lambda: reveal)
-
-    def infer(self, folder: ModelFolder, inputs: Tensor, seed: bytes = NO_SEED) -> Tensor:
-        """The model's output for quantised ``inputs``: the one correct one, where its class defines it."""
-        return run_model(self._worker, self._store, folder, inputs, seed)
-
-    def prove(self, folder: ModelFolder, inputs: Tensor, outputs: Tensor) -> bytes:
-        """A verified proof that ``outputs`` are the model's for ``inputs``, from the cache if it is there.
-
-        Raises:
-            NoProofs: the model has no circuit.
-            WrongWitness: they are not; so nothing can prove them.
-        """
-        known = self._proofs.get(folder.model_id, inputs, outputs) if self._proofs else None
-        if known is not None:
-            return known
-        proof = circuit.prove(self._store.circuit(folder.model_id), inputs)
-        if proof.outputs != outputs:
-            raise WrongWitness("the model gives another output for this input, which no proof can support")
-        if self._proofs:
-            self._proofs.put(folder.model_id, inputs, outputs, proof.data)
-        return proof.data
-
-    def close(self) -> None:
-        """End the worker process. A later job starts another."""
-        self._worker.close()
 
     def _admit(self, job: InferenceJob) -> ModelFolder:
         folder = self._store.get(job.model_id)

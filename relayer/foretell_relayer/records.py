@@ -106,6 +106,8 @@ class Row:
 class AttemptState(Enum):
     """What is known of a signed transaction."""
 
+    RESERVED = "reserved"  # a nonce and a place in the journal, before there is a signature
+    DROPPED = "dropped"  # a reservation that came to nothing: no signature of it left this process
     SIGNED = "signed"  # in the journal; it may or may not have left this machine
     SENT = "sent"  # the node has taken it
     INCLUDED = "included"  # in a block that is not deep enough yet
@@ -121,9 +123,22 @@ UNRESOLVED: Final = PENDING | {AttemptState.INCLUDED}
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """A nonce that is taken for a transaction which is not signed yet. Fees are in wei per gas."""
+
+    id: int
+    request_id: bytes
+    action: str
+    nonce: int
+    max_fee: int
+    tip: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """A transaction that was signed. Fees are in wei per gas; ``misses`` counts vain looks for it."""
 
+    id: int
     tx_hash: bytes
     request_id: bytes
     action: str

@@ -8,8 +8,9 @@ from foretell_relayer.errors import NoModel
 from foretell_relayer.models.errors import InsecureModel
 from foretell_relayer.models.folder import CircuitFolder
 from foretell_relayer.models.store import ModelStore
-from foretell_relayer.operator import DEVELOPMENT_CHAINS, LocalOperator
+from foretell_relayer.operator import DEVELOPMENT_CHAINS
 from foretell_relayer.prove.errors import InvalidProof
+from foretell_relayer.workshop import Workshop
 from foretell_spec.manifest import Manifest
 from foretell_spec.tensor import Tensor
 
@@ -35,8 +36,8 @@ class ModelRunner(Protocol):
 class LocalRunner:
     """Models of a store: witnesses in a process that stays, each proof in a child process of its own."""
 
-    def __init__(self, operator: LocalOperator, store: ModelStore) -> None:
-        self._operator = operator
+    def __init__(self, workshop: Workshop, store: ModelStore) -> None:
+        self._workshop = workshop
         self._store = store
 
     def manifests(self) -> dict[bytes, Manifest]:
@@ -44,12 +45,12 @@ class LocalRunner:
 
     def infer(self, model_id: bytes, inputs: Tensor) -> Tensor:
         folder = self._store.get(model_id)
-        return self._operator.infer(folder, folder.manifest.admit(inputs))
+        return self._workshop.infer(folder, folder.manifest.admit(inputs))
 
     def prove(self, model_id: bytes, inputs: Tensor, outputs: Tensor) -> bytes:
         folder = self._store.get(model_id)
         try:
-            return self._operator.prove(folder, inputs, outputs)
+            return self._workshop.prove(folder, inputs, outputs)
         except InvalidProof:
             # The keys are damaged or belong to other files: they are made again for the next try.
             self._store.cache.forget(model_id)

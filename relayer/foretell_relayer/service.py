@@ -12,13 +12,11 @@ from foretell_relayer.clock import Backoff
 from foretell_relayer.config import Settings
 from foretell_relayer.context import Context
 from foretell_relayer.errors import BadSetting, ChainChanged, JournalError, RelayError
-from foretell_relayer.keys import Prompt, Signer, load_signer, require_signer
+from foretell_relayer.keys import Prompt, load_signer, require_signer
 from foretell_relayer.lease import RENEW_EVERY
 from foretell_relayer.metrics import Metrics
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.store import ModelStore
-from foretell_relayer.operator import Identity as OperatorIdentity
-from foretell_relayer.operator import LocalOperator
 from foretell_relayer.records import Identity
 from foretell_relayer.runner import LocalRunner, require_models, require_secure
 from foretell_relayer.stages import Decider, Inferrer, ProofMaker
@@ -27,6 +25,7 @@ from foretell_relayer.submit.submitter import Submitter
 from foretell_relayer.supervisor import Stage, Supervisor
 from foretell_relayer.watch.watcher import Watcher
 from foretell_relayer.work import in_thread
+from foretell_relayer.workshop import Workshop
 
 log = structlog.get_logger(__name__)
 
@@ -127,8 +126,7 @@ class RelayService:
             journal.pin(identity)
             await chain.connect()
             require_signer(operator, await chain.signer_of(operator), signer)
-            local = _operator(operator, signer, store, accept_insecure=settings.accept_insecure_srs)
-            with local:
+            with _workshop(store) as local:
                 await self._set_up(local, store, chain)
                 yield Context(
                     settings=settings,
@@ -167,7 +165,7 @@ class RelayService:
                     raise ChainChanged("the node has no genesis block")
                 return chain_id, genesis.hash
 
-    async def _set_up(self, local: LocalOperator, store: ModelStore, chain: Web3Chain) -> None:
+    async def _set_up(self, local: Workshop, store: ModelStore, chain: Web3Chain) -> None:
         """Make circuits and keys that are not cached yet, and look the models up on the chain."""
         for folder in store:
             if not await chain.is_open(folder.model_id):
@@ -211,12 +209,8 @@ async def _renewing(journal: Journal) -> AsyncIterator[None]:
         task.cancel()
 
 
-def _operator(
-    address: ChecksumAddress, signer: Signer, store: ModelStore, *, accept_insecure: bool
-) -> LocalOperator:
-    proofs = ProofCache(store.cache.root / "proofs")
-    identity = OperatorIdentity(address, signer.bundle_key)
-    return LocalOperator(identity, store, proofs=proofs, accept_insecure_srs=accept_insecure)
+def _workshop(store: ModelStore) -> Workshop:
+    return Workshop(store, proofs=ProofCache(store.cache.root / "proofs"))
 
 
 def _serve(context: Context) -> Callable[[], None]:

@@ -4,7 +4,10 @@ Addresses are text, hashes are bytes, integers that may exceed 63 bits are decim
 ``*_at`` are wall clock unless they say otherwise; wake-up times and deadlines are those of the chain.
 """
 
+from typing import Final
+
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -16,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -26,6 +30,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+LONG: Final = BigInteger().with_variant(Integer, "sqlite")
+"""Integers of 64 bits. SQLite has no others, and counts rows up by itself only under this name."""
 
 identity = Table(
     "identity",
@@ -39,7 +46,7 @@ lease = Table(
     "lease",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("token", Integer, nullable=False),
+    Column("token", LONG, nullable=False),
     Column("holder", String(64)),
     Column("host", String(128)),
     Column("pid", Integer),
@@ -51,7 +58,7 @@ lease = Table(
 blocks = Table(
     "blocks",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", LONG, primary_key=True),
     Column("hash", LargeBinary(32), nullable=False),
 )
 """Ends of the ranges that were read, newest last: where to go back to after a reorganisation."""
@@ -66,13 +73,13 @@ requests = Table(
     Column("min_assurance", Integer, nullable=False),
     Column("provisional", Boolean, nullable=False),
     Column("from_receipt", Boolean, nullable=False),
-    Column("deadline", Integer, nullable=False),
+    Column("deadline", LONG, nullable=False),
     Column("value_at_risk", String(80), nullable=False),
     Column("fee", String(80), nullable=False),
-    Column("block_number", Integer, nullable=False),
+    Column("block_number", LONG, nullable=False),
     Column("step", String(16), nullable=False),
     Column("why", Text, nullable=False),
-    Column("wake_at", Integer, nullable=False),  # chain time
+    Column("wake_at", LONG, nullable=False),  # chain time
     Column("retry_at", Float, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("infer_failures", Integer, nullable=False),
@@ -80,34 +87,43 @@ requests = Table(
     Column("outputs", Text),
     Column("proof", LargeBinary),
     Column("outcome", String(16)),
+    Column("closed_at", Float),
+    Column("inputs_sum", LargeBinary(32)),
+    Column("outputs_sum", LargeBinary(32)),
     Index("ix_requests_step", "step"),
     Index("ix_requests_block_number", "block_number"),
 )
-"""One row for each request of a model that we serve. ``step`` is the queue that it stands in."""
+"""One row for each request of a model that we serve. ``step`` is the queue that it stands in.
+
+The sums are checked whenever a row is read: a bit that fell over in a file would else be signed, delivered
+and slashed.
+"""
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("tx_hash", LargeBinary(32), primary_key=True),
+    Column("id", LONG, primary_key=True, autoincrement=True),
+    Column("tx_hash", LargeBinary(32)),
     Column("request_id", LargeBinary(32), ForeignKey("requests.request_id"), nullable=False),
     Column("action", String(16), nullable=False),
-    Column("nonce", Integer, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
+    Column("nonce", LONG, nullable=False),
+    Column("raw", LargeBinary),
     Column("max_fee", String(80), nullable=False),
     Column("tip", String(80), nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("block_number", Integer),
+    Column("block_number", LONG),
     Column("misses", Integer, nullable=False),
+    UniqueConstraint("tx_hash"),
     Index("ix_attempts_state", "state"),
     Index("ix_attempts_request_id", "request_id"),
 )
-"""Every transaction that was ever signed, written before it was sent."""
+"""Every nonce that was reserved, and the transaction that was signed for it, written before it was sent."""
 
 history = Table(
     "history",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", LONG, primary_key=True, autoincrement=True),
     Column("request_id", LargeBinary(32), nullable=False),
     Column("at", Float, nullable=False),
     Column("what", String(32), nullable=False),

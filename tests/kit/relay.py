@@ -13,9 +13,9 @@ from foretell_relayer.config import load_settings
 from foretell_relayer.context import Context
 from foretell_relayer.core import Status, View
 from foretell_relayer.errors import RpcRefused
-from foretell_relayer.keys import Signer
 from foretell_relayer.metrics import Metrics
 from foretell_relayer.records import BlockRef, Found, Identity
+from foretell_relayer.signers import LocalSigner
 from foretell_relayer.store import Journal
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.assurance import Assurance
@@ -238,7 +238,7 @@ class FakeModels:
 def make_context(folder: Path, chain: FakeChain | None = None, **settings: Any) -> Context:
     """A relayer's parts around a fake chain, with a journal of its own."""
     chain = chain or FakeChain()
-    signer = Signer(keccak(text="key"))
+    signer = LocalSigner(keccak(text="key"))
     identity = Identity(CHAIN_ID, chain.blocks[0].hash, SETTLEMENT, OPERATOR)
     journal = Journal.open(folder / "journal.sqlite3")
     journal.take()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from foretell_relayer.core import NEVER, Step, StepKind
-from foretell_relayer.keys import SignedTransaction
 from foretell_relayer.records import PENDING, UNRESOLVED, AttemptState, BlockRef
+from foretell_relayer.signers import SignedTransaction
 from foretell_relayer.store import Journal
 from tests.kit.relay import make_found, request_id
 
@@ -78,11 +78,18 @@ class JournalMachine(RuleBasedStateMachine):
             return SignedTransaction(text.ljust(32), text)
 
         taken = {attempt.nonce for attempt, state in self.fates.values() if state in UNRESOLVED}
-        attempt = self.journal.prepare(request_id(number), "deliver", self.chain_nonce, sign, FEES)
+        reserved = self.journal.reserve(request_id(number), "deliver", self.chain_nonce, FEES)
+        attempt = self.journal.signed(reserved, sign(reserved.nonce))
         free = next(n for n in range(self.chain_nonce, self.chain_nonce + 999) if n not in taken)
         assert attempt.nonce == free
         self.fates[attempt.tx_hash] = (attempt, AttemptState.SIGNED)
         return attempt
+
+    @rule(number=NUMBERS)
+    def reserve_and_fail(self, number):
+        if request_id(number) in self.requests:
+            self.journal.reserve(request_id(number), "deliver", self.chain_nonce, FEES)
+            self.journal.drop_reservations()
 
     @rule(attempt=attempts, state=st.sampled_from([AttemptState.SENT, AttemptState.INCLUDED]))
     def learn(self, attempt, state):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from foretell_relayer.core import StepKind
-from foretell_relayer.keys import Signer
 from foretell_relayer.records import Identity, Row
+from foretell_relayer.signers import Signer
 from foretell_spec.bundle import Bundle
 
 LOST_RACES: Final = frozenset(
@@ -32,7 +32,7 @@ class Call:
     arguments: tuple[Any, ...]
 
 
-def build(row: Row, kind: StepKind, signer: Signer, identity: Identity) -> Call | None:
+async def build(row: Row, kind: StepKind, signer: Signer, identity: Identity) -> Call | None:
     """The call that a step makes; ``None`` where we do not have (any longer) what it takes."""
     request_id, inputs, outputs = row.request_id, row.found.inputs, row.outputs
     if kind is StepKind.EXPIRE:
@@ -42,19 +42,19 @@ def build(row: Row, kind: StepKind, signer: Signer, identity: Identity) -> Call 
     if kind is StepKind.FINALISE:
         return Call("finalise", (request_id, outputs))
     if kind in (StepKind.DELIVER, StepKind.CHALLENGE):
-        return Call(kind.value, (request_id, outputs, identity.operator, _sign(row, signer, identity)))
+        return Call(kind.value, (request_id, outputs, identity.operator, await _sign(row, signer, identity)))
     if row.proof is None:
         return None
     if kind is StepKind.SUBMIT_PROOF:
         return Call("prove", (request_id, inputs, outputs, row.proof))
     if kind is StepKind.DELIVER_PROVEN:
-        signature = _sign(row, signer, identity)
+        signature = await _sign(row, signer, identity)
         arguments = (request_id, inputs, outputs, identity.operator, signature, row.proof)
         return Call("deliver_proven", arguments)
     raise ValueError(f"{kind} is no transaction")
 
 
-def _sign(row: Row, signer: Signer, identity: Identity) -> bytes:
+async def _sign(row: Row, signer: Signer, identity: Identity) -> bytes:
     bundle = Bundle(
         request_id=row.request_id,
         model_id=row.found.model_id,
@@ -62,4 +62,4 @@ def _sign(row: Row, signer: Signer, identity: Identity) -> bytes:
         outputs=row.outputs or (),
         operator=identity.operator,
     )
-    return bundle.signed(signer.bundle_key, identity.chain_id, identity.settlement).signature
+    return await signer.sign_bundle(bundle, identity.chain_id, identity.settlement)

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import pickle
 
@@ -14,7 +15,8 @@ from foretell_relayer.errors import (
     NotTheSigner,
     WrongPassword,
 )
-from foretell_relayer.keys import Signer, load_signer, require_signer
+from foretell_relayer.keys import load_signer, require_signer
+from foretell_relayer.signers import LocalSigner
 from foretell_spec.addresses import ZERO_ADDRESS
 from tests.kit.relay import OPERATOR, OTHER
 
@@ -114,23 +116,23 @@ def test_load_signer__other_chain__refuses_the_development_key():
 
 
 def test_require_signer__registered__passes():
-    signer = Signer(KEY)
+    signer = LocalSigner(KEY)
     require_signer(OPERATOR, signer.address, signer)
 
 
 def test_require_signer__nobody__says_that_the_operator_is_not_registered():
     with pytest.raises(NotAnOperator, match=OPERATOR):
-        require_signer(OPERATOR, ZERO_ADDRESS, Signer(KEY))
+        require_signer(OPERATOR, ZERO_ADDRESS, LocalSigner(KEY))
 
 
 def test_require_signer__somebody_else__names_both():
-    signer = Signer(KEY)
+    signer = LocalSigner(KEY)
     with pytest.raises(NotTheSigner, match=f"{OTHER}; this key is {signer.address}"):
         require_signer(OPERATOR, OTHER, signer)
 
 
 def test_signer__any_text__hides_the_key():
-    signer = Signer(bytes.fromhex(DEVELOPMENT_KEY[2:]))
+    signer = LocalSigner(bytes.fromhex(DEVELOPMENT_KEY[2:]))
 
     assert DEVELOPMENT_KEY[2:] not in repr(signer) + str(signer) + f"{signer}"
     with pytest.raises(TypeError):
@@ -138,12 +140,12 @@ def test_signer__any_text__hides_the_key():
 
 
 def test_sign__transaction__is_of_the_signer():
-    signer = Signer(KEY)
+    signer = LocalSigner(KEY)
     transaction = {
         "type": 2, "chainId": 1, "nonce": 0, "to": OPERATOR, "value": 0, "data": b"", "gas": 21_000,
         "maxFeePerGas": 1, "maxPriorityFeePerGas": 1,
     }  # fmt: skip
-    signed = signer.sign(transaction)
+    signed = asyncio.run(signer.sign_transaction(transaction))
 
     assert Account.recover_transaction(signed.raw) == signer.address
     assert signed.hash == keccak(signed.raw)

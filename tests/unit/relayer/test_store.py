@@ -16,8 +16,9 @@ from foretell_relayer.errors import (
     NewerJournal,
     OtherChain,
 )
-from foretell_relayer.keys import SignedTransaction
+from foretell_relayer.journal.requests import LONGEST_SLEEP
 from foretell_relayer.records import DECIDE, AttemptState, BlockRef, Identity
+from foretell_relayer.signers import SignedTransaction
 from foretell_relayer.store import KEPT_BLOCKS, Journal
 from foretell_spec.assurance import Assurance
 from tests.kit.relay import OPERATOR, OTHER, SETTLEMENT, START, make_found, request_id
@@ -54,6 +55,12 @@ def journal(path, clock):
 
 def signed(nonce, salt=0):
     return SignedTransaction(bytes([nonce, salt]) * 16, b"raw %d %d" % (nonce, salt))
+
+
+def prepare(journal, request_id, nonce, sign=signed, action="deliver"):
+    """Reserve a nonce and sign for it."""
+    reserved = journal.reserve(request_id, action, nonce, FEES)
+    return journal.signed(reserved, sign(reserved.nonce))
 
 
 def record(journal, *found, touched=(), end=BLOCK):
@@ -152,12 +159,39 @@ def test_later__failure__waits_for_the_wall_clock_and_counts(journal, clock):
     assert [row.failures for row in journal.due(NEVER)] == [0]
 
 
+def test_due__clock_set_back_by_an_hour__does_not_sleep_for_an_hour(journal, clock):
+    (row,) = record(journal, make_found())
+    journal.later(row.request_id, "not_sent", "no", 60.0)
+    clock.now -= 3600
+
+    assert [row.failures for row in journal.due(NEVER)] == [1]
+
+
+def test_later__absurd_pause__is_held_at_the_longest(journal, clock):
+    (row,) = record(journal, make_found())
+    journal.later(row.request_id, "not_sent", "no", 10.0**9)
+    clock.now += LONGEST_SLEEP
+
+    assert len(journal.due(NEVER)) == 1
+
+
+@pytest.mark.parametrize("column", ["inputs", "outputs"])
+def test_get__stored_numbers_altered__is_refused(journal, path, column):
+    (row,) = record(journal, make_found())
+    journal.answered(row.request_id, (5, -6))
+    with sqlite3.connect(path) as file:
+        file.execute(f"update requests set {column} = '[5, -7]'")
+
+    with pytest.raises(DamagedJournal, match=f"the {column} of request 0x"):
+        journal.get(row.request_id)
+
+
 def test_rewind__reorganised__looks_again_at_requests_and_transactions_of_those_blocks(journal):
     early, late = record(journal, make_found(0, block_number=1), make_found(1, block_number=5))
     journal.record([], [], BlockRef(5, b"\5" * 32))
     for row in (early, late):
         journal.decide(row, Step(StepKind.DONE, "FINAL"))
-    attempts = [journal.prepare(row.request_id, "deliver", 0, signed, FEES) for row in (early, late)]
+    attempts = [prepare(journal, row.request_id, 0) for row in (early, late)]
     for attempt, block in zip(attempts, (1, 5), strict=True):
         journal.mark(attempt, AttemptState.CONFIRMED, block)
     journal.rewind(1)
@@ -171,7 +205,7 @@ def test_rewind__reorganised__looks_again_at_requests_and_transactions_of_those_
 
 def test_prepare__first__is_written_before_it_is_returned(journal, path):
     (row,) = record(journal, make_found())
-    attempt = journal.prepare(row.request_id, "deliver", 7, signed, FEES)
+    attempt = prepare(journal, row.request_id, 7)
 
     with sqlite3.connect(path) as reader:
         stored = reader.execute("select nonce, raw, state from attempts").fetchall()
@@ -182,36 +216,56 @@ def test_prepare__first__is_written_before_it_is_returned(journal, path):
 
 def test_prepare__others_on_their_way__takes_the_lowest_free_nonce(journal):
     rows = record(journal, *(make_found(number) for number in range(4)))
-    first, second, third = (journal.prepare(row.request_id, "deliver", 7, signed, FEES) for row in rows[:3])
+    first, second, third = (prepare(journal, row.request_id, 7) for row in rows[:3])
     journal.mark(second, AttemptState.REFUSED)
 
     assert [first.nonce, second.nonce, third.nonce] == [7, 8, 9]
-    assert journal.prepare(rows[3].request_id, "deliver", 7, lambda n: signed(n, 1), FEES).nonce == 8
+    assert prepare(journal, rows[3].request_id, 7, lambda n: signed(n, 1)).nonce == 8
 
 
-def test_prepare__signing_fails__writes_nothing(journal):
+def test_reserve__before_the_signature__is_on_the_disk_and_holds_nonce_and_request(journal, path):
+    first, second = record(journal, make_found(0), make_found(1))
+    reserved = journal.reserve(first.request_id, "deliver", 7, FEES)
+
+    with sqlite3.connect(path) as reader:
+        stored = reader.execute("select nonce, tx_hash, raw, state from attempts").fetchall()
+    assert stored == [(7, None, None, "reserved")]
+    assert journal.has_pending(first.request_id)
+    assert journal.unresolved() == journal.attempts(first.request_id) == []
+    assert prepare(journal, second.request_id, 7).nonce == reserved.nonce + 1
+
+
+def test_drop_reservations__signature_never_came__frees_nonce_and_request(journal):
     (row,) = record(journal, make_found())
+    journal.reserve(row.request_id, "deliver", 7, FEES)
+    journal.drop_reservations()
 
-    def fail(_):
-        raise RuntimeError("no key")
+    assert not journal.has_pending(row.request_id)
+    assert journal.reserve(row.request_id, "deliver", 7, FEES).nonce == 7
 
-    with pytest.raises(RuntimeError, match="no key"):
-        journal.prepare(row.request_id, "deliver", 7, fail, FEES)
-    assert journal.attempts(row.request_id) == []
+
+def test_take__reservation_of_a_relayer_that_died__is_dropped(path, clock):
+    with Journal.open(path, clock) as first:
+        first.take()
+        (row,) = record(first, make_found())
+        first.reserve(row.request_id, "deliver", 7, FEES)
+    with Journal.open(path, clock) as second:
+        second.take()
+        assert not second.has_pending(row.request_id)
 
 
 def test_prepare__same_transaction_again__is_one_attempt(journal):
     (row,) = record(journal, make_found())
-    attempt = journal.prepare(row.request_id, "deliver", 7, signed, FEES)
+    attempt = prepare(journal, row.request_id, 7)
     journal.mark(attempt, AttemptState.REVERTED)
-    journal.prepare(row.request_id, "deliver", 7, signed, FEES)
+    prepare(journal, row.request_id, 7)
 
     assert [each.state for each in journal.attempts(row.request_id)] == [AttemptState.SIGNED]
 
 
 def test_mark__resolved__is_not_pending_any_longer(journal):
     (row,) = record(journal, make_found())
-    attempt = journal.prepare(row.request_id, "deliver", 7, signed, FEES)
+    attempt = prepare(journal, row.request_id, 7)
     journal.mark(attempt, AttemptState.INCLUDED, 3)
 
     assert not journal.has_pending(row.request_id)
@@ -222,7 +276,7 @@ def test_mark__resolved__is_not_pending_any_longer(journal):
 
 def test_missed__twice__counts_and_a_sighting_clears(journal):
     (row,) = record(journal, make_found())
-    attempt = journal.prepare(row.request_id, "deliver", 7, signed, FEES)
+    attempt = prepare(journal, row.request_id, 7)
     journal.missed([attempt])
     journal.missed([attempt])
 

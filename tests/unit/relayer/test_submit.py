@@ -8,12 +8,13 @@ from eth_utils import keccak
 from hexbytes import HexBytes
 
 from foretell_relayer.core import Step, StepKind
-from foretell_relayer.errors import FeeTooHigh, RpcRefused, RpcUnreachable, WouldRevert
+from foretell_relayer.errors import FeeTooHigh, RpcRefused, RpcUnreachable, SignerUnreachable, WouldRevert
 from foretell_relayer.records import AttemptState, BlockRef
-from foretell_relayer.submit import submitter as submitting
+from foretell_relayer.submit import follower, sender
 from foretell_relayer.submit.calls import LOST_RACES, REJECTIONS, build
 from foretell_relayer.submit.fees import Fees, bump, suggest
-from foretell_relayer.submit.submitter import NOOP, Submitter
+from foretell_relayer.submit.follower import MISSES, NOOP
+from foretell_relayer.submit.submitter import Submitter
 from foretell_spec.bundle import Bundle
 from tests.kit.anvil import ROOT
 from tests.kit.relay import CHAIN_ID, MODEL_ID, OPERATOR, SETTLEMENT, FakeChain, make_context, make_found
@@ -73,7 +74,7 @@ def fields(raw):
 def age(monkeypatch, seconds):
     """Let the submitter's clock run ahead."""
     now = time.time
-    monkeypatch.setattr(submitting.time, "time", lambda: now() + seconds)
+    monkeypatch.setattr(follower.time, "time", lambda: now() + seconds)
 
 
 def test_send__in_the_queue__is_journalled_sent_and_included(submitter, chain, context):
@@ -95,7 +96,7 @@ def test_send__transaction__calls_settlement_on_this_chain_and_pays_a_bounded_fe
     sent = fields(chain.sent[0])
     assert (sent["to"], sent["chainId"], sent["value"]) == (bytes.fromhex(SETTLEMENT[2:]), CHAIN_ID, 0)
     assert sent["data"] == b"deliver"
-    assert sent["gas"] == submitting.AMPLE
+    assert sent["gas"] == sender.AMPLE
     assert sent["maxFeePerGas"] == 2 * chain.base_fee + context.settings.tip
     assert Account.recover_transaction(chain.sent[0]) == context.signer.address
 
@@ -259,7 +260,7 @@ def test_follow__nonce_used_by_somebody_else__says_so_only_after_several_looks(s
     request_id = queue(context)
     tick(submitter, chain)
     chain.used = 1
-    for _ in range(submitting.MISSES - 1):
+    for _ in range(MISSES - 1):
         tick(submitter, chain)
     assert states(context, request_id) == [AttemptState.SENT]
 
@@ -276,8 +277,8 @@ def test_follow__waits_too_long__offers_more_for_the_same_nonce(submitter, chain
 
     first, second = (fields(raw) for raw in chain.sent)
     assert (second["nonce"], second["data"]) == (first["nonce"], first["data"])
-    assert second["maxFeePerGas"] >= first["maxFeePerGas"] * 1.1
-    assert second["maxPriorityFeePerGas"] >= first["maxPriorityFeePerGas"] * 1.1
+    assert second["maxFeePerGas"] >= first["maxFeePerGas"] * 1.125
+    assert second["maxPriorityFeePerGas"] >= first["maxPriorityFeePerGas"] * 1.125
     newest = context.journal.attempts(request_id)[-1]
     chain.include(newest.tx_hash)
     tick(submitter, chain)
@@ -310,21 +311,96 @@ def test_follow__gap_below__is_filled(submitter, chain, context):
     chain.used = 5
     request_id = queue(context)
     tick(submitter, chain)
-    chain.used = 4  # a reorganisation took a confirmed transaction away
+    chain.used = 2  # a reorganisation took confirmed transactions away
+    for _ in range(MISSES - 1):
+        tick(submitter, chain)
+    assert len(chain.sent) == 1
     tick(submitter, chain)
 
-    assert [fields(raw)["nonce"] for raw in chain.sent] == [5, 4]
+    assert [fields(raw)["nonce"] for raw in chain.sent] == [5, 2, 3, 4]
     assert {attempt.action for attempt in context.journal.attempts(request_id)} == {"deliver", NOOP}
+
+
+def test_follow__gap_for_a_moment__is_left_alone(submitter, chain, context):
+    chain.used = 5
+    queue(context)
+    tick(submitter, chain)
+    for _ in range(MISSES):
+        chain.used = 4
+        tick(submitter, chain)
+        chain.used = 5
+        tick(submitter, chain)
+
+    assert len(chain.sent) == 1
+
+
+class SignerThatFails:
+    """A signer that is down: it signs bundles, and no transaction."""
+
+    def __init__(self, signer):
+        self.signer, self.address = signer, signer.address
+
+    async def sign_bundle(self, *arguments):
+        return await self.signer.sign_bundle(*arguments)
+
+    async def sign_transaction(self, transaction):
+        raise SignerUnreachable("down")
+
+
+def test_send__signer_down__sends_nothing_and_frees_the_nonce(submitter, chain, context):
+    request_id = queue(context)
+    good, context.signer = context.signer, SignerThatFails(context.signer)
+    tick(submitter, chain)
+    assert (chain.sent, context.journal.has_pending(request_id)) == ([], False)
+    assert "R-KEY-006" in context.journal.history(request_id)[-1].detail
+
+    context.signer = good
+    context.journal.again(request_id)
+    context.journal.decide(context.journal.get(request_id), Step(StepKind.DELIVER, "a reason"))
+    tick(submitter, chain)
+    assert [fields(raw)["nonce"] for raw in chain.sent] == [0]
+
+
+def test_follow__signer_down_when_a_bump_is_due__keeps_the_old_one(submitter, chain, context, monkeypatch):
+    request_id = queue(context)
+    tick(submitter, chain)
+    age(monkeypatch, context.settings.bump_after + 1)
+    context.signer = SignerThatFails(context.signer)
+    tick(submitter, chain)
+
+    assert states(context, request_id) == [AttemptState.SENT]
+
+
+def test_follow__base_fee_over_the_ceiling__keeps_following(submitter, chain, context, monkeypatch):
+    request_id = queue(context)
+    tick(submitter, chain)
+    age(monkeypatch, context.settings.bump_after + 1)
+    chain.base_fee = context.settings.max_fee + 1
+    tick(submitter, chain)
+    assert len(chain.sent) == 1
+
+    chain.include(context.journal.attempts(request_id)[0].tx_hash)
+    tick(submitter, chain)
+    assert states(context, request_id) == [AttemptState.CONFIRMED]
+
+
+def test_follow__clock_set_back__still_offers_more(submitter, chain, context, monkeypatch):
+    queue(context)
+    tick(submitter, chain)
+    age(monkeypatch, -3600)
+    tick(submitter, chain)
+
+    assert len(chain.sent) == 2
 
 
 def test_build__each_step__has_the_arguments_of_its_function(context):
     request_id = queue(context)
     row = context.journal.get(request_id)
     bundle = Bundle(request_id, MODEL_ID, row.found.inputs, OUTPUTS, OPERATOR)
-    signature = bundle.signed(context.signer.bundle_key, CHAIN_ID, SETTLEMENT).signature
+    signature = asyncio.run(context.signer.sign_bundle(bundle, CHAIN_ID, SETTLEMENT))
 
     def arguments(kind):
-        call = build(row, kind, context.signer, context.identity)
+        call = asyncio.run(build(row, kind, context.signer, context.identity))
         return call.function, *call.arguments
 
     inputs = row.found.inputs
@@ -341,7 +417,7 @@ def test_build__each_step__has_the_arguments_of_its_function(context):
 def test_build__proof_is_gone__builds_nothing(context, kind):
     row = context.journal.get(queue(context, proof=None))
 
-    assert build(row, kind, context.signer, context.identity) is None
+    assert asyncio.run(build(row, kind, context.signer, context.identity)) is None
 
 
 @pytest.mark.parametrize(

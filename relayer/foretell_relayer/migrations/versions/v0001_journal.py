@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from foretell_relayer.tables import LONG
+
 revision = "0001"
 down_revision = None
 
@@ -18,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "lease",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("token", sa.Integer(), nullable=False),
+        sa.Column("token", LONG, nullable=False),
         sa.Column("holder", sa.String(64)),
         sa.Column("host", sa.String(128)),
         sa.Column("pid", sa.Integer()),
@@ -28,7 +30,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "blocks",
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", LONG, nullable=False),
         sa.Column("hash", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_blocks"),
     )
@@ -36,7 +38,7 @@ def upgrade() -> None:
     _attempts()
     op.create_table(
         "history",
-        sa.Column("id", sa.Integer(), nullable=False, autoincrement=True),
+        sa.Column("id", LONG, nullable=False, autoincrement=True),
         sa.Column("request_id", sa.LargeBinary(32), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("what", sa.String(32), nullable=False),
@@ -56,13 +58,13 @@ def _requests() -> None:
         sa.Column("min_assurance", sa.Integer(), nullable=False),
         sa.Column("provisional", sa.Boolean(), nullable=False),
         sa.Column("from_receipt", sa.Boolean(), nullable=False),
-        sa.Column("deadline", sa.Integer(), nullable=False),
+        sa.Column("deadline", LONG, nullable=False),
         sa.Column("value_at_risk", sa.String(80), nullable=False),
         sa.Column("fee", sa.String(80), nullable=False),
-        sa.Column("block_number", sa.Integer(), nullable=False),
+        sa.Column("block_number", LONG, nullable=False),
         sa.Column("step", sa.String(16), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("wake_at", sa.Integer(), nullable=False),
+        sa.Column("wake_at", LONG, nullable=False),
         sa.Column("retry_at", sa.Float(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("infer_failures", sa.Integer(), nullable=False),
@@ -82,16 +84,21 @@ def _attempts() -> None:
         sa.Column("tx_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("request_id", sa.LargeBinary(32), nullable=False),
         sa.Column("action", sa.String(16), nullable=False),
-        sa.Column("nonce", sa.Integer(), nullable=False),
+        sa.Column("nonce", LONG, nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("max_fee", sa.String(80), nullable=False),
         sa.Column("tip", sa.String(80), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
-        sa.Column("block_number", sa.Integer()),
+        sa.Column("block_number", LONG),
         sa.Column("misses", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tx_hash", name="pk_attempts"),
         sa.ForeignKeyConstraint(["request_id"], ["requests.request_id"], name="fk_attempts_request_id"),
     )
     op.create_index("ix_attempts_state", "attempts", ["state"])
     op.create_index("ix_attempts_request_id", "attempts", ["request_id"])
+
+
+def downgrade() -> None:
+    """There is nothing before this form."""
+    raise NotImplementedError("the journal's first form has nothing before it")
