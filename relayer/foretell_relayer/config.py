@@ -1,5 +1,6 @@
 """The relayer's settings: from the command line, else from ``FORETELL_RELAY_<NAME>``, else the default."""
 
+import re
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -24,7 +25,9 @@ knows.
 class Settings(BaseSettings):
     """All settings, checked.
 
-    ``rpc`` may contain credentials: only ``public_rpc`` belongs in a message. Times are in seconds.
+    ``rpc`` is one URL or several, and may contain credentials: only ``public_rpc`` belongs in a message. So
+    may ``database`` and ``remote_signer``. Times are in seconds; ``bond_rate`` is what a locked bond costs a
+    year, as a part of it.
     """
 
     model_config = SettingsConfigDict(
@@ -53,15 +56,43 @@ class Settings(BaseSettings):
     grace: float = Field(10.0, ge=0)
     metrics_port: int | None = Field(None, ge=0, le=65535)
 
+    # The journal on a server instead of in a file, and for how long it tells of closed requests.
+    database: SecretStr | None = None
+    keep_days: float = Field(30.0, ge=1)
+
+    # The key in web3signer.
+    remote_signer: SecretStr | None = None
+    remote_address: str | None = None
+
+    # Which work is worth taking.
+    only_profitable: bool = False
+    proof_cost_gwei: float = Field(0.0, ge=0)
+    bond_rate: float = Field(0.05, ge=0, le=10)
+    breaker_after: int = Field(5, ge=1)
+    breaker_pause: float = Field(60.0, gt=0)
+
     @field_validator("rpc")
     @classmethod
-    def _http_url(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+    def _http_urls(cls, value: SecretStr) -> SecretStr:
+        if not all(_is_http(url) for url in _urls(value)):
+            raise ValueError("an http:// or https:// URL is expected, or several with commas between them")
+        return value
+
+    @field_validator("remote_signer")
+    @classmethod
+    def _http_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_http(value.get_secret_value()):
             raise ValueError("an http:// or https:// URL is expected")
         return value
 
-    @field_validator("settlement", "operator")
+    @field_validator("database")
+    @classmethod
+    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme != "postgresql":
+            raise ValueError("a postgresql:// URL is expected")
+        return value
+
+    @field_validator("settlement", "operator", "remote_address")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and not is_address(value):
@@ -70,14 +101,33 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
-        if self.dev_key == (self.keystore is not None):
-            raise ValueError("give either --keystore FILE or, on a development chain, --dev-key")
+        if [self.dev_key, self.keystore is not None, self.remote_signer is not None].count(True) != 1:
+            raise ValueError(
+                "give either --keystore FILE, --remote-signer URL or, on a development chain, --dev-key"
+            )
+        if self.remote_signer is not None and self.remote_address is None:
+            raise ValueError("--remote-signer needs --remote-address, the address of the key to sign with")
         return self
 
     @property
     def public_rpc(self) -> str:
-        """The RPC's address without anything that could be a key."""
-        return public_url(self.rpc.get_secret_value())
+        """The nodes' addresses without anything that could be a key."""
+        return ", ".join(public_url(url) for url in self.rpc_urls)
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The nodes' URLs, with their keys, the preferred one first."""
+        return _urls(self.rpc)
+
+    @property
+    def where(self) -> Path | str:
+        """Where the journal is."""
+        return self.journal if self.database is None else self.database.get_secret_value()
+
+    @property
+    def proof_cost(self) -> int:
+        """What one proof costs us, in wei."""
+        return int(self.proof_cost_gwei * GWEI)
 
     @property
     def rules(self) -> Rules:
@@ -93,6 +143,15 @@ class Settings(BaseSettings):
     def tip(self) -> int:
         """Priority fee per gas, in wei."""
         return int(self.tip_gwei * GWEI)
+
+
+def _urls(value: SecretStr) -> tuple[str, ...]:
+    return tuple(url.strip() for url in re.split(r",\s*(?=\w+://)", value.get_secret_value()))
+
+
+def _is_http(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def load_settings(**given: Any) -> Settings:

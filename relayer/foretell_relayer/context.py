@@ -1,16 +1,16 @@
 """What all stages share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from eth_typing import ChecksumAddress
 
 from foretell_relayer.chain import Chain, Head
 from foretell_relayer.clock import Bell
 from foretell_relayer.config import Settings
-from foretell_relayer.signers import Signer
 from foretell_relayer.metrics import Metrics
 from foretell_relayer.records import Identity
 from foretell_relayer.runner import ModelRunner
+from foretell_relayer.signers import Signer
 from foretell_relayer.store import Journal
 
 
@@ -24,6 +24,7 @@ class Bells:
     prove: Bell = field(default_factory=Bell)
     submit: Bell = field(default_factory=Bell)
     lease: Bell = field(default_factory=Bell)
+    forget: Bell = field(default_factory=Bell)
 
 
 @dataclass(slots=True)
@@ -55,6 +56,5 @@ class Context:
     def stop(self) -> None:
         """Tell every stage to finish what it is doing."""
         self.stopping = True
-        bells = self.bells
-        for bell in (bells.watch, bells.decide, bells.infer, bells.prove, bells.submit, bells.lease):
-            bell.ring()
+        for bell in fields(self.bells):
+            getattr(self.bells, bell.name).ring()

@@ -12,6 +12,7 @@ from foretell_relayer.clock import Backoff
 from foretell_relayer.config import Settings
 from foretell_relayer.context import Context
 from foretell_relayer.errors import BadSetting, ChainChanged, JournalError, RelayError
+from foretell_relayer.housekeeping import Forgetter, LeaseKeeper
 from foretell_relayer.keys import Prompt, load_signer, require_signer
 from foretell_relayer.lease import RENEW_EVERY
 from foretell_relayer.metrics import Metrics
@@ -72,8 +73,8 @@ class RelayService:
         try:
             store = ModelStore(self._settings.models)
             require_models(store)
-            with Journal.open(self._settings.journal) as journal:
-                log.info("journal_opened", path=str(self._settings.journal), token=journal.take())
+            with Journal.open(self._settings.where) as journal:
+                log.info("journal_opened", journal=journal.place.label, token=journal.take())
                 async with _renewing(journal), self._connected(journal, store) as context:
                     await self._work(context)
         except asyncio.CancelledError:
@@ -92,6 +93,7 @@ class RelayService:
             ProofMaker(context),
             Submitter(context),
             LeaseKeeper(context),
+            Forgetter(context),
         ]
         stop_metrics = _serve(context)
         log.info(
@@ -171,24 +173,6 @@ class RelayService:
             if not await chain.is_open(folder.model_id):
                 log.warning("model_not_open", model=folder.name, model_id="0x" + folder.model_id.hex())
             await in_thread(local.prepare, [folder.model_id])
-
-
-class LeaseKeeper:
-    """Renews the lease, and counts what waits."""
-
-    name = "lease"
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def run(self) -> None:
-        """Renew until told to stop."""
-        context = self._context
-        while not context.stopping:
-            context.journal.renew()
-            for step, number in context.journal.counts().items():
-                context.metrics.waiting.labels(step).set(number)
-            await context.bells.lease.wait(RENEW_EVERY)
 
 
 @contextlib.asynccontextmanager

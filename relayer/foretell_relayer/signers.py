@@ -1,4 +1,4 @@
-"""Who signs: the operator's hot key, in this process or behind web3signer. Its texts show the address alone."""
+"""Who signs: the operator's hot key, in this process or in web3signer. Its texts show the address alone."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -20,7 +20,9 @@ from foretell_spec.tensor import Tensor
 
 
 class Workshop:
-    """Runs models. Many threads may ask at once; witnesses are computed one after another, proofs in parallel."""
+    """Runs models. Many threads may ask at once; witnesses are computed one after another, proofs in
+    parallel.
+    """
 
     def __init__(self, store: ModelStore, *, proofs: ProofCache | None = None) -> None:
         self._store = store

@@ -41,7 +41,9 @@ class BlockBook(Database):
                 here = (_R.request_id == request_id) & _R.outcome.is_(None)
                 connection.execute(update(tables.requests).where(here).values(**awake))
             block = upsert(connection, tables.blocks).values(number=end.number, hash=end.hash)
-            connection.execute(block.on_conflict_do_update(["number"], set_={"hash": end.hash}))
+            connection.execute(
+                block.on_conflict_do_update(index_elements=["number"], set_={"hash": end.hash})
+            )
             keep = select(_B.number).order_by(_B.number.desc()).limit(KEPT_BLOCKS)
             connection.execute(delete(tables.blocks).where(_B.number.not_in(keep)))
 
@@ -71,7 +73,7 @@ class BlockBook(Database):
             "prove_failures": 0,
         }
         query = upsert(connection, tables.requests).values(**start, **policy)
-        connection.execute(query.on_conflict_do_update(["request_id"], set_=policy))
+        connection.execute(query.on_conflict_do_update(index_elements=["request_id"], set_=policy))
         self._note(connection, found.request_id, "seen", f"in block {found.block_number}")
 
     def rewind(self, ancestor: int) -> None:

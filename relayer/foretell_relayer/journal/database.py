@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from foretell_relayer import lease, tables
+from foretell_relayer.errors import DamagedJournal
 from foretell_relayer.journal.places import READ_ONLY, Place
 
 
@@ -74,3 +75,5 @@ def explained(place: Place) -> Iterator[None]:
         raise  # a mistake of ours, which no retry mends
     except DBAPIError as error:
         raise place.explain(error) from None
+    except UnicodeDecodeError:  # the driver, on a name of the schema
+        raise DamagedJournal(f"{place.label}: a text in it is none") from None

@@ -1,4 +1,4 @@
-"""How the journal's form changes: all of it or nothing, after a copy, and by nobody while somebody works on it."""
+"""How the journal's form changes: all of it or nothing, after a copy, and never under a relayer at work."""
 
 import time
 from collections.abc import Iterator
@@ -61,7 +61,9 @@ def _move(place: Place, connection: Connection, target: str) -> None:
     try:
         current = script.get_revision(found) if found else None
     except CommandError:
-        raise NewerJournal(f"{place.label} was written by a newer version of this program ({found})") from None
+        raise NewerJournal(
+            f"{place.label} was written by a newer version of this program ({found})"
+        ) from None
     wanted = script.get_revision(target)
     if current is wanted or wanted is None:
         return

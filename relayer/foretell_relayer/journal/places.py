@@ -22,6 +22,9 @@ from foretell_relayer.redact import Redactor, public_url
 READ_ONLY: Final = {"foretell_read_only": True}
 """Execution options of a connection that only looks, and so takes no lock that keeps writers out."""
 
+TIMEOUT: Final = 10
+"""Seconds to wait for a lock or a server; less than a lease, so that who waits does not lose it for that."""
+
 _DAMAGE: Final = ("malformed", "not a database", "no such column", "no such table", "already exists")
 _SQLSTATE_OF_DAMAGE: Final = ("42", "XX")  # tables are missing or of another form; the server found damage
 _SQLSTATE_OF_NO_SPACE: Final = ("53", "25006", "58")  # no resources, a read-only server, its disk fails
@@ -39,11 +42,11 @@ class Place(Protocol):
         """Connections to it."""
         ...
 
-    def now(self, connection: Connection, clock: Callable[[], float]) -> float:
+    def now(self, connection: Connection, clock: Callable[[], float], /) -> float:
         """The time by which leases run out, in seconds: all who may hold one go by the same clock."""
         ...
 
-    def look_for_damage(self, connection: Connection) -> None:
+    def look_for_damage(self, connection: Connection, /) -> None:
         """Look at every page.
 
         Raises:
@@ -51,11 +54,11 @@ class Place(Protocol):
         """
         ...
 
-    def back_up(self, connection: Connection, name: str) -> str:
+    def back_up(self, connection: Connection, name: str, /) -> str:
         """Copy everything, under a name that tells why; returns where the copy is."""
         ...
 
-    def give_back(self, engine: Engine) -> None:
+    def give_back(self, engine: Engine, /) -> None:
         """Return some space of deleted rows to the system."""
         ...
 
@@ -76,12 +79,12 @@ class SqliteFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalUnwritable(f"{self.path.parent}: {error.strerror}") from None
-        engine = create_engine(f"sqlite:///{self.path}", connect_args={"timeout": 10})
+        engine = create_engine(f"sqlite:///{self.path}", connect_args={"timeout": TIMEOUT})
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
         return engine
 
-    def now(self, connection: Connection, clock: Callable[[], float]) -> float:
+    def now(self, _: Connection, clock: Callable[[], float]) -> float:
         return clock()
 
     def look_for_damage(self, connection: Connection) -> None:
@@ -90,15 +93,15 @@ class SqliteFile:
             if found is not None and found[0] != "ok":
                 raise DamagedJournal(f"{self.label}: {found[0]}")
 
-    def back_up(self, connection: Connection, name: str) -> str:
+    def back_up(self, _: Connection, name: str) -> str:
         copy = self.path.with_name(f"{self.path.name}.{name}")
         partial = copy.with_name(copy.name + ".partial")
         partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with contextlib.closing(sqlite3.connect(partial)) as target:
-            # Another connection, as ours is in the middle of a transaction: both read what is committed.
-            with contextlib.closing(sqlite3.connect(self.path)) as source:
-                source.backup(target)
+        # Another connection, as ours is in the middle of a transaction: both read what is committed.
+        source, target = sqlite3.connect(self.path), sqlite3.connect(partial)
+        with contextlib.closing(source), contextlib.closing(target):
+            source.backup(target)
         _to_disk(partial)
         partial.replace(copy)
         _to_disk(copy.parent)
@@ -110,8 +113,9 @@ class SqliteFile:
             if mode == 0:  # a file of an older version: only a whole copy changes the mode
                 connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")
                 connection.exec_driver_sql("VACUUM")
-            # Each row that the pragma returns is a page that was freed.
-            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").all()
+            # It frees a page at each step of the statement, and `execute` takes one step alone.
+            driver: Any = connection.connection.driver_connection
+            driver.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def explain(self, error: DBAPIError) -> CodedError:
@@ -137,10 +141,10 @@ class PostgresServer:
     def engine(self) -> Engine:
         return create_engine(self._url, connect_args=self._arguments, pool_pre_ping=True)
 
-    def now(self, connection: Connection, clock: Callable[[], float]) -> float:
+    def now(self, connection: Connection, _: Callable[[], float]) -> float:
         return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
 
-    def look_for_damage(self, connection: Connection) -> None:
+    def look_for_damage(self, _: Connection) -> None:
         """The server looks after its pages itself (checksums, crash recovery)."""
 
     def back_up(self, connection: Connection, name: str) -> str:
@@ -153,7 +157,7 @@ class PostgresServer:
             connection.exec_driver_sql(f'CREATE TABLE "{schema}"."{table}" AS TABLE "{table}"')
         return f"schema {schema}"
 
-    def give_back(self, engine: Engine) -> None:
+    def give_back(self, _: Engine) -> None:
         """The server's autovacuum does."""
 
     def explain(self, error: DBAPIError) -> CodedError:
@@ -178,10 +182,12 @@ def place(where: Path | str) -> Place:
 
 
 def _secured(url: URL) -> dict[str, Any]:
-    """TLS with a checked certificate, except on this machine or where ``sslmode=disable`` says no."""
+    """Arguments of a connection: TLS with a checked certificate, except on this machine or where
+    ``sslmode=disable`` says no.
+    """
     if url.query.get("sslmode") == "disable" or url.host in (None, *_LOOPBACK):
-        return {}
-    return {"ssl_context": ssl.create_default_context()}
+        return {"timeout": TIMEOUT}
+    return {"timeout": TIMEOUT, "ssl_context": ssl.create_default_context()}
 
 
 def _sqlstate(error: DBAPIError) -> tuple[str, str]:

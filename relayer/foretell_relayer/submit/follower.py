@@ -1,4 +1,4 @@
-"""Follows transactions until their fate is certain: finds them, offers more for them, and mends their nonces."""
+"""Follows transactions until their fate is certain: finds them, offers more for them, mends their nonces."""
 
 import time
 from itertools import groupby

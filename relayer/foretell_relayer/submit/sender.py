@@ -49,7 +49,7 @@ _HOPELESS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Calldata for Settlement, and the gas it may take; no calldata means a transfer of nothing to ourselves."""
+    """Calldata for Settlement, and its gas limit; no calldata means a transfer of nothing to ourselves."""
 
     data: bytes
     gas: int

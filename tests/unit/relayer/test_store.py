@@ -180,7 +180,7 @@ def test_get__stored_numbers_altered__is_refused(journal, path, column):
     (row,) = record(journal, make_found())
     journal.answered(row.request_id, (5, -6))
     with sqlite3.connect(path) as file:
-        file.execute(f"update requests set {column} = '[5, -7]'")
+        file.execute(f"update requests set {column} = '[5, -7]'")  # noqa: S608
 
     with pytest.raises(DamagedJournal, match=f"the {column} of request 0x"):
         journal.get(row.request_id)

@@ -12,6 +12,7 @@ revision = "0002"
 down_revision = "0001"
 
 _COPIED = "request_id, action, nonce, raw, max_fee, tip, state, created_at, block_number, misses, tx_hash"
+_OLD = f"SELECT {_COPIED} FROM old_attempts"  # noqa: S608  our own words
 
 
 def upgrade() -> None:
@@ -27,7 +28,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["request_id"], ["requests.request_id"], name="fk_attempts_request_id"),
         sa.UniqueConstraint("tx_hash", name="uq_attempts_tx_hash"),
     )
-    op.execute(f"INSERT INTO attempts ({_COPIED}) SELECT {_COPIED} FROM old_attempts ORDER BY created_at")
+    op.execute(f"INSERT INTO attempts ({_COPIED}) {_OLD} ORDER BY created_at")
     _finish()
     for column in (
         sa.Column("closed_at", sa.Float()),
@@ -55,9 +56,7 @@ def downgrade() -> None:
         sa.PrimaryKeyConstraint("tx_hash", name="pk_attempts"),
         sa.ForeignKeyConstraint(["request_id"], ["requests.request_id"], name="fk_attempts_request_id"),
     )
-    op.execute(
-        f"INSERT INTO attempts ({_COPIED}) SELECT {_COPIED} FROM old_attempts WHERE tx_hash IS NOT NULL"
-    )
+    op.execute(f"INSERT INTO attempts ({_COPIED}) {_OLD} WHERE tx_hash IS NOT NULL")
     _finish()
 
 
