@@ -71,7 +71,11 @@ class Bundle:
 
     def digest(self, chain_id: int, verifying_contract: ChecksumAddress) -> bytes:
         """The EIP-712 digest that the operator's key signs."""
-        return bundle_digest(
+        return keccak(self.message(chain_id, verifying_contract))
+
+    def message(self, chain_id: int, verifying_contract: ChecksumAddress) -> bytes:
+        """What the digest is the hash of, for signers that hash by themselves."""
+        return bundle_message(
             chain_id, verifying_contract, self.request_id, self.model_id, self.input_hash, self.output_hash,
             self.seed, self.operator,
         )  # fmt: skip
@@ -141,18 +145,41 @@ def bundle_digest(
     operator: ChecksumAddress,
 ) -> bytes:
     """EIP-712 digest that binds chain, contract, request, model, input, output, seed and operator."""
+    return keccak(
+        bundle_message(
+            chain_id, verifying_contract, request_id, model_id, input_hash, output_hash, seed, operator
+        )
+    )
+
+
+def bundle_message(
+    chain_id: int,
+    verifying_contract: ChecksumAddress,
+    request_id: bytes,
+    model_id: bytes,
+    input_hash: bytes,
+    output_hash: bytes,
+    seed: bytes,
+    operator: ChecksumAddress,
+) -> bytes:
+    """What ``bundle_digest`` is the hash of."""
     struct = keccak(
         encode(
             ["bytes32"] * 6 + ["address"],
             [BUNDLE_TYPEHASH, request_id, model_id, input_hash, output_hash, seed, operator],
         )
     )
-    return typed_digest(chain_id, verifying_contract, struct)
+    return typed_message(chain_id, verifying_contract, struct)
 
 
 def typed_digest(chain_id: int, verifying_contract: ChecksumAddress, struct_hash: bytes) -> bytes:
     """EIP-712 digest of a struct that is meant for one contract on one chain."""
-    return keccak(b"\x19\x01" + domain_separator(chain_id, verifying_contract) + struct_hash)
+    return keccak(typed_message(chain_id, verifying_contract, struct_hash))
+
+
+def typed_message(chain_id: int, verifying_contract: ChecksumAddress, struct_hash: bytes) -> bytes:
+    """What ``typed_digest`` is the hash of, for signers that hash by themselves."""
+    return b"\x19\x01" + domain_separator(chain_id, verifying_contract) + struct_hash
 
 
 def sign_digest(key: PrivateKey, digest: bytes) -> bytes:

@@ -77,6 +77,10 @@ class Chain(Protocol):
 
     settlement: ChecksumAddress
 
+    def health(self) -> dict[str, bool]:
+        """Which nodes are asked, by their names for people; empty where there is one alone."""
+        ...
+
     async def chain_id(self) -> int:
         """The chain's id."""
         ...
@@ -190,6 +194,9 @@ class Web3Chain:
             raise NotSettlement(f"{self.settlement} does not answer like Settlement") from None
         self._operators = self._w3.eth.contract(address=operators, abi=load("OperatorRegistry").abi)
         self._models = self._w3.eth.contract(address=models, abi=load("ModelRegistry").abi)
+
+    def health(self) -> dict[str, bool]:
+        return {}
 
     async def chain_id(self) -> int:
         return int(await self._ask(self._w3.eth.chain_id))

@@ -12,6 +12,7 @@ from foretell_relayer.records import Identity
 from foretell_relayer.runner import ModelRunner
 from foretell_relayer.signers import Signer
 from foretell_relayer.store import Journal
+from foretell_relayer.submit.gas import GasUsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Context:
     signer: Signer
     dispute_bond: int
     metrics: Metrics
+    gas: GasUsed = field(default_factory=GasUsed)
     bells: Bells = field(default_factory=Bells)
     head: Head | None = None
     stopping: bool = False

@@ -25,14 +25,17 @@ RelayError
 │   ├── RpcUnreachable       R-RPC-001  no answer: down, refused, timed out                           retry
 │   ├── RpcRefused           R-RPC-002  it answered with an error, or with nonsense                   retry
 │   ├── ChainChanged         R-RPC-003  it serves another chain than at the start                     give up
-│   └── NotSettlement        R-RPC-004  there is no Settlement contract at the address                give up
+│   ├── NotSettlement        R-RPC-004  there is no Settlement contract at the address                give up
+│   └── RpcDisagreed         R-RPC-005  nodes contradict each other                                   retry
 ├── WatchError
 │   ├── Reorganised          R-WCH-001  confirmed blocks were replaced; what was read is read again   retry
 │   └── TooDeep              R-WCH-002  more blocks were replaced than the journal remembers          give up
 └── SubmitError
     ├── WouldRevert          R-SUB-001  the chain would refuse the transaction as things stand        retry
     ├── Underfunded          R-SUB-002  the sender cannot pay for gas                                 retry
-    └── FeeTooHigh           R-SUB-003  gas costs more than the configured ceiling                    retry
+    ├── FeeTooHigh           R-SUB-003  gas costs more than the configured ceiling                    retry
+    ├── Unprofitable         R-SUB-004  the request pays less than it costs                           retry
+    └── BreakerOpen          R-SUB-005  too much failed in a row, so no new work is taken             retry
 """
 
 from foretell_relayer.coded import CodedError
@@ -220,6 +223,14 @@ class NotSettlement(RpcError):
     hint = "Check --settlement and --rpc: the contract must be deployed on this chain."
 
 
+class RpcDisagreed(RpcError):
+    """Nodes do not say the same of what cannot change, and no two of them agree."""
+
+    code = "R-RPC-005"
+    retry = True
+    hint = "Find out which node is wrong, and take it out of --rpc; with a third node the majority decides."
+
+
 class WatchError(RelayError):
     """The chain was not what it was."""
 
@@ -267,3 +278,19 @@ class FeeTooHigh(SubmitError):
     code = "R-SUB-003"
     retry = True
     hint = "Wait, or raise --max-fee-gwei."
+
+
+class Unprofitable(SubmitError):
+    """The request's fee does not cover gas, proof and bond."""
+
+    code = "R-SUB-004"
+    retry = True
+    hint = "Nothing, or drop --only-profitable; the request is looked at again until its deadline."
+
+
+class BreakerOpen(SubmitError):
+    """Several requests in a row failed here, so work that needs a bond is not taken for a while."""
+
+    code = "R-SUB-005"
+    retry = True
+    hint = "Look for what fails (`foretell why REQUEST`); one request is tried after each pause."

@@ -23,6 +23,8 @@ class Metrics:
         self.landed = Counter("transactions_ended", "Transactions by their fate.", ["state"], **kinds)
         self.divergences = Counter("divergences", "Outputs of others that differ from ours.", **kinds)
         self.errors = Counter("errors", "Errors that were recovered from.", ["code"], **kinds)
+        self.intake = Gauge("intake_open", "Whether new work is taken (1) or not (0).", **kinds)
+        self.nodes = Gauge("node_up", "Whether a node is asked (1) or put aside (0).", ["node"], **kinds)
         self.infer_seconds = Histogram("infer_seconds", "Running a model.", buckets=SECONDS, **kinds)
         self.prove_seconds = Histogram("prove_seconds", "Proving an output.", buckets=SECONDS, **kinds)
         self.waiting = Gauge(

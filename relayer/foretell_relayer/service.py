@@ -2,23 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 from eth_typing import ChecksumAddress
 
-from foretell_relayer.chain import Web3Chain
+from foretell_relayer.chain import Chain, Web3Chain
 from foretell_relayer.clock import Backoff
 from foretell_relayer.config import Settings
 from foretell_relayer.context import Context
 from foretell_relayer.errors import BadSetting, ChainChanged, JournalError, RelayError
 from foretell_relayer.housekeeping import Forgetter, LeaseKeeper
-from foretell_relayer.keys import Prompt, load_signer, require_signer
+from foretell_relayer.keys import Prompt, forbid_core_files, open_signer, require_signer, warn_of_hot_bond
 from foretell_relayer.lease import RENEW_EVERY
 from foretell_relayer.metrics import Metrics
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.store import ModelStore
+from foretell_relayer.nodes import Nodes
 from foretell_relayer.records import Identity
+from foretell_relayer.redact import public_url
 from foretell_relayer.runner import LocalRunner, require_models, require_secure
 from foretell_relayer.stages import Decider, Inferrer, ProofMaker
 from foretell_relayer.store import Journal
@@ -29,6 +32,7 @@ from foretell_relayer.work import in_thread
 from foretell_relayer.workshop import Workshop
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class RelayService:
@@ -70,6 +74,7 @@ class RelayService:
             ModelError: a model's folder cannot be used.
         """
         self._task = asyncio.current_task()
+        forbid_core_files()
         try:
             store = ModelStore(self._settings.models)
             require_models(store)
@@ -118,16 +123,19 @@ class RelayService:
     async def _connected(self, journal: Journal, store: ModelStore) -> AsyncIterator[Context]:
         settings = self._settings
         settlement = ChecksumAddress(settings.settlement)  # type: ignore[arg-type]  # validated as one
-        chain = Web3Chain(settings.rpc.get_secret_value(), settlement, settings.rpc_timeout)
+        chain = _chain(settings, settlement)
         try:
-            chain_id, genesis = await self._reach(chain)
+            chain_id, genesis = await self._patiently("waiting_for_node", lambda: _identify(chain))
             require_secure(store, chain_id, accept_insecure=settings.accept_insecure_srs)
-            signer = await in_thread(load_signer, settings, chain_id, self._prompt)
+            signer = await self._patiently(
+                "waiting_for_signer", lambda: open_signer(settings, chain_id, self._prompt)
+            )
             operator = ChecksumAddress(settings.operator or signer.address)  # type: ignore[arg-type]
             identity = Identity(chain_id, genesis, settlement, operator)
             journal.pin(identity)
             await chain.connect()
             require_signer(operator, await chain.signer_of(operator), signer)
+            warn_of_hot_bond(operator, signer, chain_id)
             with _workshop(store) as local:
                 await self._set_up(local, store, chain)
                 yield Context(
@@ -143,18 +151,18 @@ class RelayService:
         finally:
             await chain.close()
 
-    async def _reach(self, chain: Web3Chain) -> tuple[int, bytes]:
-        """Chain id and genesis hash, as soon as the node answers."""
+    async def _patiently(self, event: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """An answer, as soon as whoever gives it is there."""
         backoff = Backoff()
         while True:
             try:
-                chain_id, genesis = await chain.chain_id(), await chain.block(0)
+                return await ask()
             except RelayError as error:
                 if not error.retry:
                     raise
                 pause = backoff.next()
                 log.warning(
-                    "waiting_for_node",
+                    event,
                     rpc=self._settings.public_rpc,
                     code=error.code,
                     why=error.message,
@@ -162,12 +170,8 @@ class RelayService:
                     again_in=round(pause, 1),
                 )
                 await asyncio.sleep(pause)
-            else:
-                if genesis is None:
-                    raise ChainChanged("the node has no genesis block")
-                return chain_id, genesis.hash
 
-    async def _set_up(self, local: Workshop, store: ModelStore, chain: Web3Chain) -> None:
+    async def _set_up(self, local: Workshop, store: ModelStore, chain: Chain) -> None:
         """Make circuits and keys that are not cached yet, and look the models up on the chain."""
         for folder in store:
             if not await chain.is_open(folder.model_id):
@@ -191,6 +195,23 @@ async def _renewing(journal: Journal) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+def _chain(settings: Settings, settlement: ChecksumAddress) -> Web3Chain | Nodes:
+    """The node that the settings name, or all of them."""
+    chains = [Web3Chain(url, settlement, settings.rpc_timeout) for url in settings.rpc_urls]
+    if len(chains) == 1:
+        return chains[0]
+    labels = [f"node {number} ({public_url(url)})" for number, url in enumerate(settings.rpc_urls, 1)]
+    return Nodes(list(zip(labels, chains, strict=True)))
+
+
+async def _identify(chain: Chain) -> tuple[int, bytes]:
+    """Chain id and hash of the genesis block."""
+    chain_id, genesis = await chain.chain_id(), await chain.block(0)
+    if genesis is None:
+        raise ChainChanged("the node has no genesis block")
+    return chain_id, genesis.hash
 
 
 def _workshop(store: ModelStore) -> Workshop:

@@ -10,6 +10,7 @@ import structlog
 
 from foretell_relayer.context import Context
 from foretell_relayer.core import TRANSACTIONS, Stand, Status, Step, StepKind, next_step
+from foretell_relayer.intake import Intake
 from foretell_relayer.models.errors import ModelError
 from foretell_relayer.prove.errors import ProveError
 from foretell_relayer.records import Row
@@ -30,6 +31,7 @@ class Decider:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._intake = Intake(context)
 
     async def run(self) -> None:
         """Decide whenever something changed."""
@@ -47,6 +49,7 @@ class Decider:
         if not rows:
             return
         free_bond = await context.chain.free_bond(context.operator)
+        await self._intake.look()
         for row in rows:
             if context.stopping:
                 return
@@ -60,6 +63,8 @@ class Decider:
         facts = row.found.facts(manifest.challenge_window, manifest.proof_window)
         view = await context.chain.view(row.request_id)
         step = next_step(facts, view, self._stand(row, free_bond), now, context.settings.rules)
+        if view.status is Status.OPEN:
+            return self._intake.admit(row, facts, step, now)
         if step.kind is StepKind.DONE and not await self._is_confirmed(row, view.status):
             return Step(StepKind.WAIT, f"{step.why}, not confirmed yet", now + 1)
         return step

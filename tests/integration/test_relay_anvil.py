@@ -344,6 +344,7 @@ def keystore(folder, key, password):
     """A keystore that opens quickly."""
     (folder / "key.json").write_text(json.dumps(Account.encrypt(key, password, kdf="pbkdf2", iterations=2)))
     (folder / "password").write_text("the right password\n")
+    (folder / "password").chmod(0o600)
     return ("--keystore", str(folder / "key.json"), "--password-file", str(folder / "password"))
 
 

@@ -145,6 +145,9 @@ class FakeChain:
         if self.fail.get(name):
             raise self.fail[name].pop(0)
 
+    def health(self) -> dict[str, bool]:
+        return {}
+
     async def chain_id(self) -> int:
         self._check("chain_id")
         return self.id

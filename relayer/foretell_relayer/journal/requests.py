@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from itertools import takewhile
 from typing import Any, Final
 
 from eth_typing import ChecksumAddress
@@ -19,6 +20,10 @@ from foretell_spec.tensor import Tensor
 LONGEST_SLEEP: Final = 600.0
 """Seconds of wall clock that no pause after a failure exceeds: a request that should sleep longer than that
 met a clock which was set back."""
+
+FAILURES: Final = frozenset({"infer_failed", "prove_failed", "reverted"})
+SUCCESSES: Final = frozenset({"proven", "included", "confirmed"})
+"""Lines of the story that speak for or against what we do ourselves."""
 
 _R = tables.requests.c
 
@@ -59,6 +64,18 @@ class RequestBook(Database):
         with self._read() as connection:
             rows = connection.execute(query).mappings()
             return [HistoryEntry(row["at"], row["what"], row["detail"]) for row in rows]
+
+    def failing(self, among: int = 500) -> tuple[int, float]:
+        """How many requests failed here since the last success, among the newest lines of the story, and when
+        the newest of them did (wall clock; zero where none did).
+        """
+        table = tables.history
+        newest = select(table).order_by(table.c.id.desc()).limit(among)
+        with self._read() as connection:
+            lines = connection.execute(newest).mappings().all()
+        told = takewhile(lambda line: line["what"] not in SUCCESSES, lines)
+        failed = [line for line in told if line["what"] in FAILURES]
+        return len({line["request_id"] for line in failed}), failed[0]["at"] if failed else 0.0
 
     def decide(self, row: Row, step: Step) -> None:
         """Put a request into the queue of its next step, or let it sleep, or close it."""

@@ -94,6 +94,7 @@ class Follower:
             for each in others:
                 context.journal.mark(each, AttemptState.REPLACED)
         if attempt.state in PENDING:
+            context.gas.observe(attempt.action, receipt.gas_used)
             self._tell(attempt, receipt)
 
     def _tell(self, attempt: Attempt, receipt: TransactionReceipt) -> None:

@@ -52,6 +52,8 @@ class Watcher:
         moved = context.head is None or head.ref != context.head.ref
         context.head = head
         context.metrics.head.set(head.ref.number)
+        for node, up in context.chain.health().items():
+            context.metrics.nodes.labels(node).set(up)
         last = head.ref.number - context.settings.confirmations + 1
         first = await self._resume()
         while first <= last and not context.stopping:

@@ -1,8 +1,11 @@
 import asyncio
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
+import structlog
 from eth_account import Account
 from eth_utils import keccak
 
@@ -15,7 +18,7 @@ from foretell_relayer.errors import (
     NotTheSigner,
     WrongPassword,
 )
-from foretell_relayer.keys import load_signer, require_signer
+from foretell_relayer.keys import load_signer, require_signer, warn_of_hot_bond
 from foretell_relayer.signers import LocalSigner
 from foretell_spec.addresses import ZERO_ADDRESS
 from tests.kit.relay import OPERATOR, OTHER
@@ -35,6 +38,7 @@ def keystore(tmp_path):
 def password_file(tmp_path):
     path = tmp_path / "password"
     path.write_text(PASSWORD + "\n")
+    path.chmod(0o600)
     return path
 
 
@@ -131,6 +135,27 @@ def test_require_signer__somebody_else__names_both():
         require_signer(OPERATOR, OTHER, signer)
 
 
+@pytest.mark.parametrize(
+    ("operator", "chain_id", "warned"), [("signer", 1, True), ("signer", 31337, False), (OPERATOR, 1, False)]
+)
+def test_warn_of_hot_bond__one_key_for_both__is_said_where_it_matters(operator, chain_id, warned):
+    signer = LocalSigner(KEY)
+    with structlog.testing.capture_logs() as logs:
+        warn_of_hot_bond(signer.address if operator == "signer" else operator, signer, chain_id)
+
+    assert [entry["event"] for entry in logs] == ["bond_key_is_hot"] * warned
+
+
+def test_forbid_core_files__this_process_and_its_children__write_none():
+    script = (
+        "import subprocess; from foretell_relayer.keys import forbid_core_files; forbid_core_files();"
+        "subprocess.run(['sh', '-c', 'ulimit -c'])"
+    )
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+    assert told.stdout.strip() == "0"
+
+
 def test_signer__any_text__hides_the_key():
     signer = LocalSigner(bytes.fromhex(DEVELOPMENT_KEY[2:]))
 
@@ -149,3 +174,67 @@ def test_sign__transaction__is_of_the_signer():
 
     assert Account.recover_transaction(signed.raw) == signer.address
     assert signed.hash == keccak(signed.raw)
+
+
+# ---------------------------------------------------------------------------------- formats of keystores
+
+
+def test_load_signer__keystore_that_ape_wrote__opens(tmp_path):
+    from ape_accounts.accounts import KeyfileAccount
+
+    path = tmp_path / "alice.json"
+    path.write_text(
+        json.dumps({"address": Account.from_key(KEY).address[2:].lower()} | Account.encrypt(KEY, PASSWORD))
+    )
+    alice = KeyfileAccount(keyfile_path=path)
+    assert alice.address == Account.from_key(KEY).address
+
+    assert load_signer(load_settings(keystore=path, password=PASSWORD), 1).address == alice.address
+
+
+GETH = {
+    # The scrypt vector of Ethereum's Web3 Secret Storage Definition; old versions of geth wrote "Crypto".
+    "crypto": {
+        "cipher": "aes-128-ctr",
+        "cipherparams": {"iv": "83dbcc02d8ccb40e466191a123791e0e"},
+        "ciphertext": "d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c",
+        "kdf": "scrypt",
+        "kdfparams": {
+            "dklen": 32,
+            "n": 262144,
+            "p": 8,
+            "r": 1,
+            "salt": "ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19",
+        },
+        "mac": "2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097",
+    },
+    "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6",
+    "version": 3,
+}
+GETH_KEY = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
+
+
+@pytest.mark.parametrize("name", ["crypto", "Crypto"])
+def test_load_signer__keystore_of_the_definition_as_geth_writes_it__opens(tmp_path, name):
+    path = tmp_path / "UTC--2026-11-24T00-00-00.000000000Z--008aeeda4d805471df9b2a5b0f38a0c3bcba786b"
+    path.write_text(json.dumps({name if key == "crypto" else key: value for key, value in GETH.items()}))
+
+    signer = load_signer(load_settings(keystore=path, password="testpassword"), 1)
+    assert signer.address == Account.from_key(bytes.fromhex(GETH_KEY)).address
+
+
+def test_load_signer__address_in_the_file_is_another__is_refused(tmp_path):
+    path = tmp_path / "key.json"
+    keystore = Account.encrypt(KEY, PASSWORD, kdf="pbkdf2", iterations=2) | {"address": OTHER[2:].lower()}
+    path.write_text(json.dumps(keystore))
+
+    with pytest.raises(BadKeystore, match="another address"):
+        load_signer(load_settings(keystore=path, password=PASSWORD), 1)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o666, 0o604])
+def test_load_signer__password_that_others_may_read__is_refused(keystore, password_file, mode):
+    password_file.chmod(mode)
+
+    with pytest.raises(BadKeystore, match="chmod 600"):
+        load_signer(load_settings(keystore=keystore, password_file=password_file), 1)
