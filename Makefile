@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -
 WITH_PATH = PATH="$(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients conformance fuzz check format bench clean clean-all
+.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients conformance faults fuzz check format bench clean clean-all
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ clients: setup-dev ## forge, cast, viem, ethers and Hardhat against the developm
 
 fuzz: setup-dev ## hostile JSON-RPC requests, many more than `make test` sends
 	@$(WITH_PATH) HYPOTHESIS_PROFILE=nightly pytest tests/integration/test_rpc_fuzz.py
+
+faults: setup-dev ## break everything around real relayers for about an hour, with a report in .build/faults
+	@$(WITH_PATH) FORETELL_FAULTS=long pytest tests/faults
 
 check: setup-dev ## format, lint, types, architecture, Vyper rules, generated files
 	@$(WITH_PATH) scripts/check

@@ -1,6 +1,7 @@
 """One journal's database: who may write, and what a failure means."""
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Engine, insert
@@ -73,7 +74,7 @@ def explained(place: Place) -> Iterator[None]:
         yield
     except IntegrityError:
         raise  # a mistake of ours, which no retry mends
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:  # the latter where the driver is used directly
         raise place.explain(error) from None
     except UnicodeDecodeError:  # the driver, on a name of the schema
         raise DamagedJournal(f"{place.label}: a text in it is none") from None

@@ -62,7 +62,7 @@ class Place(Protocol):
         """Return some space of deleted rows to the system."""
         ...
 
-    def explain(self, error: DBAPIError) -> CodedError:
+    def explain(self, error: DBAPIError | sqlite3.Error) -> CodedError:
         """What a failure of the database means."""
         ...
 
@@ -118,8 +118,8 @@ class SqliteFile:
             driver.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def explain(self, error: DBAPIError) -> CodedError:
-        text = f"{self.label}: {error.orig}"
+    def explain(self, error: DBAPIError | sqlite3.Error) -> CodedError:
+        text = f"{self.label}: {getattr(error, 'orig', error)}"
         damaged = any(mark in text for mark in _DAMAGE)
         return DamagedJournal(text) if damaged else JournalUnwritable(text)
 
@@ -160,7 +160,7 @@ class PostgresServer:
     def give_back(self, _: Engine) -> None:
         """The server's autovacuum does."""
 
-    def explain(self, error: DBAPIError) -> CodedError:
+    def explain(self, error: DBAPIError | sqlite3.Error) -> CodedError:
         state, text = _sqlstate(error)
         text = f"{self.label}: {self._redact(text)}"
         if state.startswith(_SQLSTATE_OF_DAMAGE):
@@ -190,9 +190,10 @@ def _secured(url: URL) -> dict[str, Any]:
     return {"timeout": TIMEOUT, "ssl_context": ssl.create_default_context()}
 
 
-def _sqlstate(error: DBAPIError) -> tuple[str, str]:
+def _sqlstate(error: DBAPIError | sqlite3.Error) -> tuple[str, str]:
     """The server's code and message; the driver hands them over in a dictionary."""
-    told: Any = error.orig.args[0] if error.orig is not None and error.orig.args else ""
+    original: Any = getattr(error, "orig", error)
+    told: Any = original.args[0] if original is not None and original.args else ""
     if isinstance(told, dict):
         return str(told.get("C", "")), str(told.get("M", ""))
     return "", str(told)

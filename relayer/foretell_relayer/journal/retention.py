@@ -3,7 +3,7 @@
 from sqlalchemy import delete, select
 
 from foretell_relayer import tables
-from foretell_relayer.journal.database import Database
+from foretell_relayer.journal.database import Database, explained
 from foretell_relayer.records import UNRESOLVED, AttemptState
 
 _R, _A, _H = tables.requests.c, tables.attempts.c, tables.history.c
@@ -35,4 +35,5 @@ class Retention(Database):
 
     def give_back(self) -> None:
         """Return some of the space that deleted rows took to the system."""
-        self.place.give_back(self._engine)
+        with explained(self.place):
+            self.place.give_back(self._engine)
