@@ -3,7 +3,8 @@
 Each answers the same mix over kept-alive connections: reads, calls of a token, and signed transfers that are
 mined one by one. The clients take CPU of the same machine, so the CPU time that each server used per request
 is shown as well: it hardly depends on what else runs. eth-tester hashes with what eth-hash takes by itself
-where web3 is installed (pycryptodome); the node has chosen a faster one, and that is part of it.
+where web3 is installed (pycryptodome); the node has chosen a faster one, and that is part of it. The servers
+take turns, and the medians count, so that all of them meet whatever else the machine does.
 
 Bars: at least 3 times eth-tester, and within 10 times of anvil.
 
@@ -18,10 +19,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -51,6 +53,11 @@ class Figures:
 
     per_second: float
     cpu_ms: float
+
+    @classmethod
+    def median(cls, figures: Sequence["Figures"]) -> "Figures":
+        """The middle one of each."""
+        return cls(median(each.per_second for each in figures), median(each.cpu_ms for each in figures))
 
 
 @contextmanager
@@ -226,8 +233,11 @@ def _cpu(process: psutil.Process) -> float:
 @click.option(
     "--count", type=click.IntRange(10), default=500, show_default=True, help="Requests of each client."
 )
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Of all servers in turn."
+)
 @click.option("--eth-tester", "serves", is_flag=True, hidden=True)
-def main(count: int, serves: bool) -> None:
+def main(count: int, rounds: int, serves: bool) -> None:
     """Compare. Exits 1 where the node misses a bar."""
     if serves:
         serve_eth_tester()
@@ -237,13 +247,16 @@ def main(count: int, serves: bool) -> None:
         "foretell node": (sys.executable, "-c", GO, "node", "--port", "0", "--operators", "0"),
         "anvil": (str(ANVIL), "--port", "0"),
     }
-    figures: dict[str, Figures] = {}
+    measured: dict[str, list[Figures]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            with server(*command, backend="pycryptodome" if name == "eth-tester" else "") as (url, process):
+                measured[name].append(measure(url, process, count))
+    figures = {name: Figures.median(each) for name, each in measured.items()}
     mix = ", ".join(f"{MIX[kind]}% {kind}s" for kind in MIX)
-    print(f"{'':<16} {'requests/s':>12} {'CPU ms each':>12}   ({mix})")
-    for name, command in commands.items():
-        with server(*command, backend="pycryptodome" if name == "eth-tester" else "") as (url, process):
-            figures[name] = measure(url, process, count)
-        print(f"{name:<16} {figures[name].per_second:>12.0f} {figures[name].cpu_ms:>12.3f}")
+    print(f"{'':<16} {'requests/s':>12} {'CPU ms each':>12}   ({mix}; medians of {rounds} rounds)")
+    for name, each in figures.items():
+        print(f"{name:<16} {each.per_second:>12.0f} {each.cpu_ms:>12.3f}")
     faster = figures["foretell node"].per_second / figures["eth-tester"].per_second
     slower = figures["anvil"].per_second / figures["foretell node"].per_second
     print(f"{faster:.1f} times eth-tester; anvil is {slower:.1f} times faster")
