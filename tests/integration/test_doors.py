@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -75,6 +77,35 @@ def test_page__of_an_allowed_origin__may_read_the_answer(chain: ForetellChain) -
     answer = post(url, Origin="https://app.example")
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
     assert post(url, Origin="https://other.example").status_code == 403
+
+
+def test_preflight__of_a_page__says_which_pages_may_ask(chain: ForetellChain) -> None:
+    url = serve_chain(chain, Callers(origins=frozenset({"https://app.example"})))
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    allowed = requests.options(url, headers={"Origin": "https://app.example", **asked}, timeout=20)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
+    refused = requests.options(url, headers={"Origin": "https://other.example", **asked}, timeout=20)
+    assert refused.status_code == 400
+    assert "access-control-allow-origin" not in refused.headers
+
+
+def test_door__asked_otherwise_than_by_post_to_its_root__says_so(url: str) -> None:
+    assert requests.get(url, timeout=20).status_code == 405
+    assert requests.post(f"{url}/other", CHAIN_ID, timeout=20).status_code == 404
+
+
+def test_answer__leaves_with_its_head_in_one_piece(url: str) -> None:
+    where = urlsplit(url)
+    request = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(CHAIN_ID)}\r\n\r\n{CHAIN_ID}"
+    with socket.create_connection((where.hostname or "", where.port or 0), timeout=20) as client:
+        for _ in range(20):
+            client.sendall(request.encode())
+            assert b'"0x7a69"' in client.recv(65_536)
+
+
+def test_connection__that_is_to_end__ends_after_its_answer(url: str) -> None:
+    assert post(url, Connection="close").json()["result"] == "0x7a69"
 
 
 def test_body__over_the_limit__is_refused_and_the_node_lives(url: str) -> None:
