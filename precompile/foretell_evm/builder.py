@@ -1,6 +1,6 @@
 """The block builder: takes ready transactions, executes them with their answers, and waits for nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -68,6 +68,22 @@ class BlockBuilder:
                 if self._header.gas_limit - self._gas_used < _LEAST_TRANSACTION_GAS:
                     break
         return BuiltBlock(self._seal(), tuple(self._computations), self._needing, self._invalid)
+
+    def rebuild(self, transactions: Sequence[SignedTransactionAPI]) -> BuiltBlock:
+        """Execute the transactions of a block that somebody built. None is left out, so none need be undone.
+
+        Raises:
+            InferenceNeeded: one asks for something else than the source has next.
+            ValidationError: one may not be in this block, or does not fit into it.
+        """
+        self._vm.begin_block()
+        with resolving(self._resolution):
+            for index, transaction in enumerate(transactions):
+                if not self._has_room(transaction):
+                    raise ValidationError(f"transaction {index} does not fit: the block is full")
+                self._vm.state.lock_changes()
+                self._keep(transaction, self._vm.state.apply_transaction(transaction))
+        return BuiltBlock(self._seal(), tuple(self._computations))
 
     def _add(self, transaction: SignedTransactionAPI) -> bool:
         if not self._has_room(transaction):

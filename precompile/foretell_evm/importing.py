@@ -22,7 +22,7 @@ from foretell_evm.errors import BlockRejected, EvidenceError
 from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.execution import Executor
 from foretell_evm.history import History
-from foretell_evm.resolution import CheckedAnswer, Replay
+from foretell_evm.resolution import CheckedAnswer, InferenceNeeded, Replay
 from foretell_evm.storage.store import Store
 from foretell_evm.vm import ForetellVM
 from foretell_spec.sidecar import Sidecar
@@ -175,26 +175,16 @@ class Importer:
         """Build a block of the same transactions."""
         header = next_header(parent.header, block.header.timestamp, self._config.coinbase)
         limit = self._config.limits.bundles_per_block
+        builder = BlockBuilder(self._chain, header, parent.state_root, replay, limit)
         try:
-            builder = BlockBuilder(self._chain, header, parent.state_root, replay, limit)
-            built = builder.build(block.transactions)
+            return builder.rebuild(block.transactions)
+        except InferenceNeeded as error:
+            raise BlockRejected(
+                "sidecar order",
+                f"execution asks for request 0x{error.job.request_id.hex()}, which is not next",
+            ) from None
         except Exception as error:  # noqa: BLE001 - py-evm raises many classes for hostile blocks; all mean invalid
             raise BlockRejected("execution", str(error) or type(error).__name__) from None
-        _require_all(block, built)
-        return built
-
-
-def _require_all(block: BlockAPI, built: BuiltBlock) -> None:
-    """Whether each transaction of the block may be in it."""
-    for job in built.needing.values():
-        raise BlockRejected(
-            "sidecar order", f"execution asks for request 0x{job.request_id.hex()}, which is not next"
-        )
-    for transaction_hash, message in built.invalid.items():
-        raise BlockRejected("execution", f"transaction 0x{transaction_hash.hex()}: {message}")
-    fitting = len(built.record.block.transactions)
-    if fitting != len(block.transactions):
-        raise BlockRejected("execution", f"transaction {fitting} does not fit: the block is full")
 
 
 def _compare(executed: BlockHeaderAPI, given: BlockHeaderAPI) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import rlp
+from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from foretell_evm.errors import BlockRejected, ConfigError, EvidenceError
 from foretell_evm.evidence import EvidenceChecker
 from foretell_evm.full_node import FullNode
 from foretell_evm.vm import ForetellVM
-from foretell_spec.addresses import PRECOMPILE
+from foretell_spec.addresses import PRECOMPILE, ZERO_ADDRESS
 from foretell_spec.assurance import Assurance
 from foretell_spec.bundle import Bundle
 from foretell_spec.request import precompile_request_id
@@ -311,6 +312,19 @@ def test_import__builders_block__kept_as_it_came(tmp_path: Path) -> None:
     with FullNode(story().fork.config, tmp_path) as node:
         assert rlp.encode(node.head.block.copy()) == encoded
         assert node.head.block.hash == block_hash
+
+
+def test_import__more_gas_than_a_block_has__rejected(node: FullNode) -> None:
+    encoded, sidecar, _ = story().last
+    block = decoded(encoded)
+    fields = {"to": ZERO_ADDRESS, "value": 0, "nonce": 0, "chainId": 31337, "gas": block.header.gas_limit}
+    fees = {"maxFeePerGas": block.header.base_fee_per_gas, "maxPriorityFeePerGas": 0}
+    account = Account.from_key(story().fork.chain.accounts[5].key.to_bytes())
+    greedy = account.sign_transaction({**fields, **fees}).raw_transaction
+    parts = rlp.decode(encoded)
+    parts[1].append(greedy)
+    with pytest.raises(BlockRejected, match="transaction 3 does not fit: the block is full"):
+        node.import_block(rlp.encode(parts), sidecar)
 
 
 def test_import__signatures_of_nobody__rejected(node: FullNode) -> None:
