@@ -211,6 +211,15 @@ def bodies(count: int, seed: int) -> Iterator[bytes]:
         )
 
 
+def is_notification(body: bytes) -> bool:
+    """Whether JSON-RPC answers nothing: a flipped byte may have taken a request's id away."""
+    try:
+        request = load.parse(body)
+    except ValueError:
+        return False
+    return isinstance(request, dict) and isinstance(request.get("method"), str) and "id" not in request
+
+
 def test_http__malformed_bodies__have_codes(node: NodeProcess) -> None:
     session = requests.Session()
     for body in bodies(2_000 if IS_LONG else 150, seed=1):
@@ -224,7 +233,8 @@ def test_websocket__malformed_messages__have_codes_and_the_connection_lives(node
     with connect(node.url.replace("http", "ws"), max_size=None) as client:
         for body in bodies(2_000 if IS_LONG else 150, seed=2):
             client.send(body)
-            assert set(codes(json.loads(client.recv(timeout=60)))) <= CODES
+            if not is_notification(body):
+                assert set(codes(json.loads(client.recv(timeout=60)))) <= CODES
 
 
 def test_http__no_http__is_refused(node: NodeProcess) -> None:
