@@ -50,6 +50,9 @@ BOND: Final = 1_000 * ETHER
 POCKET_MONEY: Final = 100 * ETHER
 """Wei that an account of the devnet's own has for gas."""
 
+REGISTER_GAS: Final = 300_000
+"""More than ``OperatorRegistry.register`` takes."""
+
 TREASURY: Final = "treasury"
 TREASURE: Final = 10**9 * ETHER
 """Wei that the devnet's own account starts with."""
@@ -109,6 +112,11 @@ class DevOperator:
 def dev_key(name: str) -> PrivateKey:
     """A key that follows from a name. Everybody can derive it: for development chains only."""
     return PrivateKey(keccak(text=f"foretell devnet: {name}"))
+
+
+def operator_key(number: int) -> PrivateKey:
+    """The key of the operator that a devnet adds after ``number`` others."""
+    return dev_key(f"operator {number}")
 
 
 def endowed(config: ChainConfig) -> ChainConfig:
@@ -210,14 +218,16 @@ class Devnet:
             exposure_cap: most wei of the bond that may be locked at once.
             make: who answers. Default: an honest operator with the devnet's models.
         """
-        key = key or dev_key(f"operator {self._added}")
+        key = key or operator_key(self._added)
         self._added += 1
         account: LocalAccount = Account.from_key(key.to_bytes())
         # On a chain that was kept it may be bonded already.
         if self.operator_registry.functions.signer_of(account.address).call() != account.address:
-            self.fund(account.address, bond + POCKET_MONEY)
+            missing = bond + POCKET_MONEY - self.w3.eth.get_balance(account.address)
+            if missing > 0:
+                self.fund(account.address, missing)
             register = self.operator_registry.functions.register(account.address, exposure_cap)
-            self.transact(account, register, bond)
+            self._send(account, {"value": Wei(bond), "gas": REGISTER_GAS}, register)
         operator = DevOperator(account, make(Identity(account.address, key), self.store, self.proofs))
         self.operators.append(operator)
         self.chain.add_operator(operator.service)
@@ -317,7 +327,11 @@ def development_chain(
     models: Iterable[Path], *, operators: int = 2, bond: int = BOND, config: ChainConfig | None = None
 ) -> Devnet:
     """A devnet that is ready to answer: ``operators`` honest operators, and ``models`` registered."""
-    devnet = Devnet(config)
+    # Who is funded at block 0 needs no transaction for it.
+    keys = (operator_key(number) for number in range(operators))
+    funds = ((key.public_key.to_checksum_address(), bond + POCKET_MONEY) for key in keys)
+    config = config or ChainConfig()
+    devnet = Devnet(replace(config, endowments=(*config.endowments, *funds)))
     try:
         for _ in range(operators):
             devnet.add_operator(bond=bond)

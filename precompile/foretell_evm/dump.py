@@ -47,7 +47,7 @@ _Address = Annotated[bytes, BeforeValidator(_data), Field(min_length=20, max_len
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class DumpedAccount(_Part):

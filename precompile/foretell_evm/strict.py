@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 class Strict(BaseModel):
     """No field that is not declared, and no conversion of one type into another."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 def problem(error: ValidationError) -> str:

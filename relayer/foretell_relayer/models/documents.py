@@ -55,7 +55,8 @@ Big = Annotated[int, PlainValidator(_to_int), PlainSerializer(str)]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built when one is read: a chain without models starts without it.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class ManifestFields(_Document):
