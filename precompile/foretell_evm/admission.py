@@ -12,7 +12,7 @@ from eth_utils import ValidationError, to_checksum_address
 from foretell_evm.builder import BuiltBlock
 from foretell_evm.core import ChainCore
 from foretell_evm.errors import InferenceUnavailable, TransactionRejected
-from foretell_evm.execution import Invalid, Needs
+from foretell_evm.execution import Invalid, Needs, least_gas
 from foretell_evm.history import Inclusion
 from foretell_evm.mempool import Entry, Eviction, Stage
 from foretell_evm.vm import ForetellVM
@@ -151,10 +151,8 @@ class Admission:
             )
 
     def _validate_gas(self, transaction: SignedTransactionAPI) -> None:
-        if transaction.gas < transaction.intrinsic_gas:
-            raise TransactionRejected(
-                f"intrinsic gas too low: {transaction.gas} < {transaction.intrinsic_gas}"
-            )
+        if transaction.gas < least_gas(transaction):
+            raise TransactionRejected(f"intrinsic gas too low: {transaction.gas} < {least_gas(transaction)}")
         if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
             raise TransactionRejected(
                 f"max priority fee per gas higher than max fee per gas: "

@@ -12,6 +12,7 @@ from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateA
 from eth.chains.base import Chain
 from eth.exceptions import Revert
 from eth.vm.chain_context import ChainContext
+from eth.vm.forks.prague.state import PragueTransactionExecutor
 from eth.vm.forks.prague.transactions import Authorization
 from eth.vm.spoof import SpoofTransaction
 from eth_abi import decode
@@ -165,6 +166,15 @@ def gas_used(call_gas: int, computation: ComputationAPI) -> int:
     return int(used - refund + computation.data_floor_gas)
 
 
+def least_gas(transaction: SignedTransactionAPI) -> int:
+    """The least gas limit that a transaction may have: calldata have a floor (EIP-7623).
+
+    py-evm lets one with less run, and then takes more than its limit.
+    """
+    floor = PragueTransactionExecutor.calc_data_floor_gas(transaction, 0, 0)
+    return int(max(transaction.intrinsic_gas, floor))
+
+
 def require_success(computation: ComputationAPI) -> bytes:
     """The computation's output.
 
@@ -201,8 +211,8 @@ def spoofed(state: StateAPI, call: Call) -> SignedTransactionAPI:
         ValidationError: its gas does not cover what every transaction costs.
     """
     unsent: Any = SpoofTransaction(unsigned(state, call), from_=call.sender, y_parity=0, r=1, s=1)
-    if call.gas < unsent.intrinsic_gas:
-        raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {unsent.intrinsic_gas}")
+    if call.gas < least_gas(unsent):
+        raise ValidationError(f"intrinsic gas too low: have {call.gas}, want {least_gas(unsent)}")
     result: SignedTransactionAPI = unsent
     return result
 

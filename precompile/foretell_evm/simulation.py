@@ -14,7 +14,7 @@ from rlp import encode as rlp_encode
 from foretell_evm.blocks import BlockRecord, log_records, next_header
 from foretell_evm.core import ChainCore
 from foretell_evm.errors import RpcError
-from foretell_evm.execution import Call, unsigned
+from foretell_evm.execution import Call, least_gas, unsigned
 from foretell_evm.impersonation import ImpersonatedTransaction
 from foretell_evm.overrides import Overrides
 from foretell_evm.resolution import Resolution, Source, resolving
@@ -184,10 +184,9 @@ class _Block:
         return ImpersonatedTransaction.forge(simulated.call.sender, made)
 
     def _require_payable(self, state: StateAPI, transaction: Any) -> None:
-        if transaction.gas < transaction.intrinsic_gas:
+        if transaction.gas < least_gas(transaction):
             raise RpcError(
-                GAS_TOO_LOW,
-                f"intrinsic gas too low: have {transaction.gas}, want {transaction.intrinsic_gas}",
+                GAS_TOO_LOW, f"intrinsic gas too low: have {transaction.gas}, want {least_gas(transaction)}"
             )
         base_fee = self._header.base_fee_per_gas or 0
         if transaction.max_fee_per_gas < base_fee:

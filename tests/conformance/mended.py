@@ -11,7 +11,7 @@ from eth.exceptions import OutOfGas
 from eth.vm import opcode_values as op
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.computation import PragueComputation
-from eth.vm.forks.prague.state import PragueState
+from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
 from eth.vm.forks.shanghai.constants import MAX_INITCODE_SIZE
 from eth_utils import ValidationError
 
@@ -53,6 +53,8 @@ class MendedState(PragueState):
         super().validate_transaction(transaction)
         if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
             raise ValidationError("EIP-1559: a tip over the greatest fee")
+        if transaction.gas < PragueTransactionExecutor.calc_data_floor_gas(transaction, 0, 0):
+            raise ValidationError("EIP-7623: a gas limit below the floor of the calldata")
         if transaction.type_id is None and transaction.chain_id not in (
             None,
             self.execution_context.chain_id,

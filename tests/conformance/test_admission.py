@@ -1,6 +1,7 @@
 """What stock py-evm takes and Ethereum does not, the mempool refuses."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,10 @@ def chain() -> Iterator[ForetellChain]:
         yield made
 
 
-def send(chain: ForetellChain, kind: int, **fields: int) -> str:
-    given = {"chain_id": chain.config.chain_id, "max_fee": 10 * GWEI, "tip": GWEI, **fields}
+def send(chain: ForetellChain, kind: int, **fields: Any) -> str:
+    given = {"chain_id": chain.config.chain_id, "max_fee": 10 * GWEI, "tip": GWEI, "gas": 21_000, **fields}
     nonce = int(chain.rpc("eth_getTransactionCount", [chain.accounts[0].address, "latest"]), 16)
-    raw = Wire(kind, nonce, 21_000, CONTRACTS[0], **given).signed(chain.accounts[0].key)
+    raw = Wire(kind, nonce, to=CONTRACTS[0], **given).signed(chain.accounts[0].key)
     return str(chain.rpc("eth_sendRawTransaction", ["0x" + raw.hex()]))
 
 
@@ -39,3 +40,21 @@ def test_send__a_tip_over_the_greatest_fee__is_refused(chain: ForetellChain) -> 
 def test_send__another_chain_s_transaction__is_refused(chain: ForetellChain, kind: int) -> None:
     with pytest.raises(RpcError, match="chain id 2 is not"):
         send(chain, kind, chain_id=2)
+
+
+def test_send__less_gas_than_the_floor_of_its_calldata__is_refused(chain: ForetellChain) -> None:
+    """EIP-7623: 100 bytes that are not zero cost 21,000 and 4,000, however little the transaction uses."""
+    data = b"\1" * 100
+    with pytest.raises(RpcError, match="intrinsic gas too low: 24999 < 25000"):
+        send(chain, DYNAMIC_FEE, data=data, gas=24_999)
+    assert chain.rpc("eth_getTransactionReceipt", [send(chain, DYNAMIC_FEE, data=data, gas=25_000)])[
+        "gasUsed"
+    ] == hex(25_000)
+
+
+def test_call__less_gas_than_the_floor_of_its_calldata__is_refused(chain: ForetellChain) -> None:
+    message = {"to": "0x" + CONTRACTS[0].hex(), "data": "0x" + "01" * 100}
+    with pytest.raises(RpcError, match="intrinsic gas too low: have 24999, want 25000"):
+        chain.rpc("eth_call", [{**message, "gas": hex(24_999)}])
+    assert chain.rpc("eth_call", [{**message, "gas": hex(25_000)}]) == "0x"
+    assert chain.rpc("eth_estimateGas", [message]) == hex(25_000)

@@ -1,6 +1,7 @@
 """A small sample of the differential fuzz, and that it would notice; `make conformance` runs the whole."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from eth.vm.forks.prague import PragueVM
@@ -69,9 +70,10 @@ def test_fork_that_is_wrong__is_found_and_made_small(wrong_fork: None) -> None:
     [
         {"tip": 30},
         {"kind": LEGACY, "chain_id": 2},
+        {"data": b"\1" * 100, "gas": 22_700},
     ],
 )
-def test_known_divergence__in_stock_py_evm__is_still_there(change: dict[str, int]) -> None:
+def test_known_divergence__in_stock_py_evm__is_still_there(change: dict[str, Any]) -> None:
     wire = replace(Wire(DYNAMIC_FEE, 0, 21_000, CONTRACTS[0], max_fee=20), **change)
     accounts = {address_of(SENDERS[0]).hex(): Account(balance=10**20)}
     case = Case(0, Environment(), accounts, (wire.signed(SENDERS[0]).hex(),))
