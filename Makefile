@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -
 WITH_PATH = PATH="$(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients conformance faults fuzz check format bench clean clean-all
+.PHONY: help setup setup-dev demo test test-unit test-integration test-ape clients conformance faults official fuzz check format bench clean clean-all
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: setup-dev ## rewrite Python files in the project's format
 
 conformance: setup-dev ## 10,000 random transactions on the fork, stock py-evm, EELS and revm; TRANSACTIONS=n SEED=n
 	@$(WITH_PATH) scripts/conformance
+
+official: setup-dev ## official tests from packages, and from a folder of yours: FIXTURES=folder
+	@$(WITH_PATH) scripts/official
 
 bench: setup-dev ## measure the figures that docs quote
 	@$(WITH_PATH) sh -c 'for file in scripts/bench/[a-z]*.py; do echo "== $$file"; python -m scripts.bench.$$(basename "$$file" .py) || exit 1; done'

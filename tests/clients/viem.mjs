@@ -52,6 +52,19 @@ assert.equal((await client.getDelegation({ address: account.address })).toLowerC
 const revoked = await wallet.signAuthorization({ contractAddress: zeroAddress, executor: 'self' })
 await mined(await wallet.sendTransaction({ to: account.address, authorizationList: [revoked] }))
 
+// Simulated blocks
+const simulated = await client.simulateBlocks({
+  blocks: [
+    { calls: [{ account, to, value: 5n }], stateOverrides: [{ address: miner, balance: 9n }] },
+    { calls: [{ account: miner, to, value: 9n }] },
+  ],
+  traceTransfers: true,
+})
+assert.deepEqual(simulated.map((block) => block.calls[0].status), ['success', 'success'])
+assert.equal(BigInt(simulated[1].calls[0].logs[0].data), 9n)
+const { results } = await client.simulateCalls({ account, calls: [{ to, value: 5n }] })
+assert.equal(results[0].status, 'success')
+
 // A contract that asks a model
 const { contractAddress: address } = await mined(await wallet.deployContract({ abi, bytecode, args: [model] }))
 const dailyReturns = Array.from({ length: 22 }, (_, day) => BigInt(day) * 10n ** 15n)
