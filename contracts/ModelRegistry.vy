@@ -10,6 +10,8 @@
 """
 
 from interfaces import IModelRegistry
+from lib import tensor
+from lib import terms as terms_word
 
 implements: IModelRegistry
 
@@ -25,17 +27,11 @@ MAX_SCALE: constant(uint8) = 18
 WAD: constant(uint256) = 10**18
 MAX_INPUTS: constant(uint256) = 256
 MAX_OUTPUTS: constant(uint256) = 64
+MAX_BATCH: constant(uint256) = 100
+MAX_BATCH_NUMBERS: constant(uint256) = 1024
 QUANTISED_LIMIT: constant(int256) = 2**127
+MASK_128: constant(uint256) = 2**128 - 1
 MAX_WINDOW: constant(uint64) = 30 * 24 * 3600
-
-# Terms word: class, input scale, output scale (8 bits each), sizes (16 each), windows (64 each), open flag.
-INPUT_SCALE_AT: constant(uint256) = 8
-OUTPUT_SCALE_AT: constant(uint256) = 16
-INPUT_SIZE_AT: constant(uint256) = 24
-OUTPUT_SIZE_AT: constant(uint256) = 40
-CHALLENGE_WINDOW_AT: constant(uint256) = 56
-PROOF_WINDOW_AT: constant(uint256) = 120
-OPEN_FLAG: constant(uint256) = 1 << 184
 
 # What a request does not need.
 struct Rest:
@@ -47,7 +43,7 @@ struct Rest:
     verifier: address
     registered_at: uint64
 
-# Two packed words, so that a request and a delivery read a model with two slots instead of ten.
+# Two packed words, so that a request reads a model with two slots instead of ten.
 _terms: HashMap[bytes32, uint256]
 _bounds: HashMap[bytes32, uint256]
 _rest: HashMap[bytes32, Rest]
@@ -101,10 +97,56 @@ def stop(model_id: bytes32):
     @param model_id The model.
     """
     assert msg.sender == self._rest[model_id].publisher, "models: not the publisher"
-    terms: uint256 = self._terms[model_id]
-    assert terms & OPEN_FLAG != 0, "models: already stopped"
-    self._terms[model_id] = terms ^ OPEN_FLAG
+    word: uint256 = self._terms[model_id]
+    assert terms_word.is_open(word), "models: already stopped"
+    self._terms[model_id] = word ^ terms_word.OPEN_FLAG
     log IModelRegistry.ModelStopped(model_id=model_id, publisher=msg.sender)
+
+
+@external
+@view
+def admit(model_id: bytes32, inputs: DynArray[int256, MAX_INPUTS]) -> (uint256, bytes32):
+    """
+    @notice What a request of these inputs is about.
+    @dev Reverts unless the model takes requests, and these inputs: their number and, quantised, their bounds.
+    @param model_id A registered model that is not stopped.
+    @param inputs WAD inputs.
+    @return The model's terms in one word (lib/terms), and the hash of the quantised inputs.
+    """
+    word: uint256 = self._open_terms(model_id)
+    assert len(inputs) == terms_word.input_size(word), "models: wrong input size"
+    scale: uint8 = terms_word.input_scale(word)
+    bounds: uint256 = self._bounds[model_id]
+    inputs_q: DynArray[int256, MAX_INPUTS] = []
+    for x: int256 in inputs:
+        inputs_q.append(self._admitted(x, scale, bounds))
+    return word, keccak256(abi_encode(inputs_q))
+
+
+@external
+@view
+def admit_many(
+    model_id: bytes32, inputs: DynArray[int256, MAX_BATCH_NUMBERS], count: uint256
+) -> (uint256, DynArray[bytes32, MAX_BATCH]):
+    """
+    @notice As `admit`, for many requests.
+    @param model_id A registered model that is not stopped.
+    @param inputs WAD inputs of all requests, one after the other.
+    @param count Number of requests.
+    @return The model's terms in one word (lib/terms), and the hash of each request's quantised inputs.
+    """
+    word: uint256 = self._open_terms(model_id)
+    size: uint256 = terms_word.input_size(word)
+    assert len(inputs) == size * count, "models: wrong input size"
+    scale: uint8 = terms_word.input_scale(word)
+    bounds: uint256 = self._bounds[model_id]
+    hashes: DynArray[bytes32, MAX_BATCH] = []
+    for i: uint256 in range(count, bound=MAX_BATCH):
+        inputs_q: DynArray[int256, MAX_INPUTS] = []
+        for j: uint256 in range(size, bound=MAX_INPUTS):
+            inputs_q.append(self._admitted(inputs[i * size + j], scale, bounds))
+        hashes.append(keccak256(abi_encode(inputs_q)))
+    return word, hashes
 
 
 @external
@@ -164,8 +206,8 @@ def circuit(model_id: bytes32) -> IModelRegistry.Circuit:
     return IModelRegistry.Circuit(
         verifier=self._rest[model_id].verifier,
         code_hash=self._rest[model_id].verifier_code_hash,
-        input_size=self._field(word, INPUT_SIZE_AT, 16),
-        output_size=self._field(word, OUTPUT_SIZE_AT, 16),
+        input_size=terms_word.input_size(word),
+        output_size=terms_word.output_size(word),
     )
 
 
@@ -188,7 +230,7 @@ def is_open(model_id: bytes32) -> bool:
     @param model_id The model.
     @return True when new requests are taken.
     """
-    return self._terms[model_id] & OPEN_FLAG != 0
+    return terms_word.is_open(self._terms[model_id])
 
 
 @external
@@ -233,15 +275,14 @@ def _check_manifest(m: IModelRegistry.Manifest):
 @internal
 @pure
 def _pack_terms(m: IModelRegistry.Manifest) -> uint256:
-    return (
-        convert(m.determinism, uint256)
-        | convert(m.input_scale, uint256) << INPUT_SCALE_AT
-        | convert(m.output_scale, uint256) << OUTPUT_SCALE_AT
-        | m.input_size << INPUT_SIZE_AT
-        | m.output_size << OUTPUT_SIZE_AT
-        | convert(m.challenge_window, uint256) << CHALLENGE_WINDOW_AT
-        | convert(m.proof_window, uint256) << PROOF_WINDOW_AT
-        | OPEN_FLAG
+    return terms_word.pack(
+        m.determinism,
+        m.input_scale,
+        m.output_scale,
+        m.input_size,
+        m.output_size,
+        m.challenge_window,
+        m.proof_window,
     )
 
 
@@ -254,26 +295,49 @@ def _pack_bounds(low: int256, high: int256) -> uint256:
 
 @internal
 @view
+def _open_terms(model_id: bytes32) -> uint256:
+    word: uint256 = self._terms[model_id]
+    assert terms_word.is_open(word), "models: not open"
+    return word
+
+
+# One quantised input.
+@internal
+@pure
+def _admitted(x: int256, scale: uint8, bounds: uint256) -> int256:
+    q: int256 = tensor.quantise_one(x, scale)
+    assert self._low(bounds) <= q and q <= self._high(bounds), "models: input out of bounds"
+    return q
+
+
+@internal
+@pure
+def _low(bounds: uint256) -> int256:
+    return convert(bounds & MASK_128, int256) - QUANTISED_LIMIT
+
+
+@internal
+@pure
+def _high(bounds: uint256) -> int256:
+    return convert(bounds >> 128, int256) - QUANTISED_LIMIT
+
+
+@internal
+@view
 def _unpack_terms(model_id: bytes32) -> IModelRegistry.Terms:
     word: uint256 = self._terms[model_id]
     if word == 0:
         return empty(IModelRegistry.Terms)
     bounds: uint256 = self._bounds[model_id]
     return IModelRegistry.Terms(
-        determinism=convert(self._field(word, 0, 8), uint8),
-        input_size=self._field(word, INPUT_SIZE_AT, 16),
-        output_size=self._field(word, OUTPUT_SIZE_AT, 16),
-        input_scale=convert(self._field(word, INPUT_SCALE_AT, 8), uint8),
-        output_scale=convert(self._field(word, OUTPUT_SCALE_AT, 8), uint8),
-        input_min=convert(self._field(bounds, 0, 128), int256) - QUANTISED_LIMIT,
-        input_max=convert(bounds >> 128, int256) - QUANTISED_LIMIT,
-        challenge_window=convert(self._field(word, CHALLENGE_WINDOW_AT, 64), uint64),
-        proof_window=convert(self._field(word, PROOF_WINDOW_AT, 64), uint64),
-        is_open=word & OPEN_FLAG != 0,
+        determinism=terms_word.determinism(word),
+        input_size=terms_word.input_size(word),
+        output_size=terms_word.output_size(word),
+        input_scale=terms_word.input_scale(word),
+        output_scale=terms_word.output_scale(word),
+        input_min=self._low(bounds),
+        input_max=self._high(bounds),
+        challenge_window=convert(terms_word.challenge_window(word), uint64),
+        proof_window=convert(terms_word.proof_window(word), uint64),
+        is_open=terms_word.is_open(word),
     )
-
-
-@internal
-@pure
-def _field(word: uint256, offset: uint256, bits: uint256) -> uint256:
-    return (word >> offset) & ((1 << bits) - 1)

@@ -20,6 +20,7 @@ SOURCES = (
     "ModelRegistry.vy",
     "OperatorRegistry.vy",
     "Settlement.vy",
+    "Disputes.vy",
     "verifiers/CircuitVerifier.vy",
     "verifiers/EnclaveVerifier.vy",
     "verifiers/ReusableCircuit.vy",
@@ -30,6 +31,8 @@ SOURCES = (
     "examples/IndexFeed.vy",
     "examples/IndexToken.vy",
 )
+EXTENSIONS = {"Settlement.vy": "Disputes.vy"}
+"""Contracts whose fallback runs the code of another one: what that one can do belongs to their ABI."""
 MAX_RUNTIME_BYTES = 24_576
 """EIP-170."""
 _WORD_BYTES = 32
@@ -59,11 +62,28 @@ def compile_contract(source: Path, root: Path = CONTRACTS, *, optimize: str | No
         "compiler": f"vyper {vyper.__version__}",
         "source": str(source if not source.is_absolute() else source.relative_to(root)),
         "source_hash": output["integrity"],
-        "abi": output["abi"],
+        "abi": output["abi"] + _extension(source, root, output["abi"]),
         "bytecode": output["bytecode"],
         "runtime": output["bytecode_runtime"],
         "layout": output["layout"],
     }
+
+
+def _extension(source: Path, root: Path, abi: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Functions and events that a contract has from the one that its fallback runs."""
+    extension = EXTENSIONS.get(source.name)
+    if extension is None:
+        return []
+    own = {(entry["type"], entry.get("name")) for entry in abi}
+    bundle = FilesystemInputBundle([root])
+    output = compile_from_file_input(
+        bundle.load_file(Path(extension)), input_bundle=bundle, output_formats=["abi"]
+    )
+    return [
+        entry
+        for entry in output["abi"]
+        if entry["type"] in ("function", "event") and (entry["type"], entry["name"]) not in own
+    ]
 
 
 def deployed_size(artifact: dict[str, Any]) -> int:

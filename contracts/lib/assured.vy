@@ -56,7 +56,7 @@ def insure(
     if not proven:
         assert value_at_risk <= self.insurable(receipt_id), "assured: bond does not cover the value at risk"
     request_id: bytes32 = extcall ISettlement(inference_consumer.settlement).settle_receipt(
-        receipt_id, model_id, inputs, value_at_risk, value=fee
+        receipt_id, model_id, inputs, value_at_risk, fee, value=fee
     )
     if not proven:
         self.exposure[request_id] = value_at_risk

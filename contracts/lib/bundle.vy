@@ -16,6 +16,11 @@ BUNDLE_TYPEHASH: constant(bytes32) = keccak256(
     "Bundle(bytes32 request_id,bytes32 model_id,bytes32 input_hash,bytes32 output_hash,bytes32 seed,address operator)"
 )
 
+BATCH_TYPEHASH: constant(bytes32) = keccak256(
+    "Batch(Bundle[] bundles)Bundle(bytes32 request_id,bytes32 model_id,bytes32 input_hash,bytes32 output_hash,bytes32 seed,address operator)"
+)
+MAX_BATCH: constant(uint256) = 100
+
 # Half the order of secp256k1: a larger s is the malleable twin of a signature (EIP-2).
 HALF_ORDER: constant(uint256) = (
     57896044618658097711785492504343953926418782139537452191302581570759080747168
@@ -33,9 +38,8 @@ def typed_digest(verifying_contract: address, struct_hash: bytes32) -> bytes32:
 
 
 @internal
-@view
-def digest(
-    verifying_contract: address,
+@pure
+def struct_hash(
     request_id: bytes32,
     model_id: bytes32,
     input_hash: bytes32,
@@ -43,10 +47,19 @@ def digest(
     seed: bytes32,
     operator: address,
 ) -> bytes32:
-    message: bytes32 = keccak256(
+    return keccak256(
         abi_encode(BUNDLE_TYPEHASH, request_id, model_id, input_hash, output_hash, seed, operator)
     )
-    return self.typed_digest(verifying_contract, message)
+
+
+# Struct hash of many bundles under one signature.
+@internal
+@pure
+def batch_hash(struct_hashes: DynArray[bytes32, MAX_BATCH]) -> bytes32:
+    encoded: Bytes[64 + 32 * MAX_BATCH] = abi_encode(struct_hashes)
+    # EIP-712 hashes the elements alone, without offset and length.
+    elements: Bytes[64 + 32 * MAX_BATCH] = slice(encoded, 64, 32 * len(struct_hashes))
+    return keccak256(abi_encode(BATCH_TYPEHASH, keccak256(elements)))
 
 
 # Signer of r || s || v with v 27 or 28 and a low s; reverts when there is none.

@@ -26,7 +26,7 @@ def __init__(settlement_: address):
 def request(
     model_id: bytes32, inputs: DynArray[int256, MAX_INPUTS], policy: ISettlement.Policy, fee: uint256
 ) -> bytes32:
-    return extcall ISettlement(settlement).request(model_id, inputs, policy, value=fee)
+    return extcall ISettlement(settlement).request(model_id, inputs, policy, fee, value=fee)
 
 
 # First line of every callback.

@@ -31,12 +31,19 @@ FIELD_MODULUS: constant(uint256) = (
 @pure
 def quantise(values: DynArray[int256, MAX_INPUTS], scale: uint8) -> DynArray[int256, MAX_INPUTS]:
     assert scale <= MAX_SCALE, "tensor: scale over 18 bits"
-    factor: int256 = 1 << convert(scale, uint256)
     result: DynArray[int256, MAX_INPUTS] = []
     for x: int256 in values:
-        assert -WAD_LIMIT < x and x < WAD_LIMIT, "tensor: number out of range"
-        result.append((x * factor + HALF_WAD + FLOOR_SHIFT * WAD) // WAD - FLOOR_SHIFT)
+        result.append(self.quantise_one(x, scale))
     return result
+
+
+# The limit keeps every intermediate value far from overflow; scale is at most MAX_SCALE.
+@internal
+@pure
+def quantise_one(x: int256, scale: uint8) -> int256:
+    assert -WAD_LIMIT < x and x < WAD_LIMIT, "tensor: number out of range"
+    shifted: int256 = unsafe_add((x << convert(scale, uint256)), HALF_WAD + FLOOR_SHIFT * WAD)
+    return unsafe_sub(unsafe_div(shifted, WAD), FLOOR_SHIFT)
 
 
 # WAD value of each quantised integer; exact, because 10**18 is divisible by 2**18.

@@ -20,9 +20,18 @@ def digest(
     seed: bytes32,
     operator: address,
 ) -> bytes32:
-    return bundle.digest(
-        verifying_contract, request_id, model_id, input_hash, output_hash, seed, operator
+    struct_hash: bytes32 = bundle.struct_hash(
+        request_id, model_id, input_hash, output_hash, seed, operator
     )
+    return bundle.typed_digest(verifying_contract, struct_hash)
+
+
+@external
+@view
+def batch_digest(
+    verifying_contract: address, struct_hashes: DynArray[bytes32, bundle.MAX_BATCH]
+) -> bytes32:
+    return bundle.typed_digest(verifying_contract, bundle.batch_hash(struct_hashes))
 
 
 @external

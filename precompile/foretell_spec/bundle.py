@@ -21,10 +21,12 @@ DOMAIN_VERSION: Final = "1"
 DOMAIN_TYPEHASH: Final = keccak(
     text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
-BUNDLE_TYPEHASH: Final = keccak(
-    text="Bundle(bytes32 request_id,bytes32 model_id,bytes32 input_hash,bytes32 output_hash,bytes32 seed,"
+BUNDLE_TYPE: Final = (
+    "Bundle(bytes32 request_id,bytes32 model_id,bytes32 input_hash,bytes32 output_hash,bytes32 seed,"
     "address operator)"
 )
+BUNDLE_TYPEHASH: Final = keccak(text=BUNDLE_TYPE)
+BATCH_TYPEHASH: Final = keccak(text="Batch(Bundle[] bundles)" + BUNDLE_TYPE)
 MAX_PROOF_BYTES: Final = 16384
 SIGNATURE_BYTES: Final = 65
 
@@ -75,10 +77,10 @@ class Bundle:
 
     def message(self, chain_id: int, verifying_contract: ChecksumAddress) -> bytes:
         """What the digest is the hash of, for signers that hash by themselves."""
-        return bundle_message(
-            chain_id, verifying_contract, self.request_id, self.model_id, self.input_hash, self.output_hash,
-            self.seed, self.operator,
-        )  # fmt: skip
+        struct = bundle_struct_hash(
+            self.request_id, self.model_id, self.input_hash, self.output_hash, self.seed, self.operator
+        )
+        return typed_message(chain_id, verifying_contract, struct)
 
     def signed(self, key: PrivateKey, chain_id: int, verifying_contract: ChecksumAddress) -> "Bundle":
         """A copy that carries ``key``'s signature."""
@@ -145,16 +147,19 @@ def bundle_digest(
     operator: ChecksumAddress,
 ) -> bytes:
     """EIP-712 digest that binds chain, contract, request, model, input, output, seed and operator."""
-    return keccak(
-        bundle_message(
-            chain_id, verifying_contract, request_id, model_id, input_hash, output_hash, seed, operator
-        )
-    )
+    struct = bundle_struct_hash(request_id, model_id, input_hash, output_hash, seed, operator)
+    return typed_digest(chain_id, verifying_contract, struct)
 
 
-def bundle_message(
-    chain_id: int,
-    verifying_contract: ChecksumAddress,
+def batch_digest(
+    chain_id: int, verifying_contract: ChecksumAddress, struct_hashes: Sequence[bytes]
+) -> bytes:
+    """EIP-712 digest of many bundles under one signature."""
+    struct = keccak(BATCH_TYPEHASH + keccak(b"".join(struct_hashes)))
+    return typed_digest(chain_id, verifying_contract, struct)
+
+
+def bundle_struct_hash(
     request_id: bytes,
     model_id: bytes,
     input_hash: bytes,
@@ -162,14 +167,11 @@ def bundle_message(
     seed: bytes,
     operator: ChecksumAddress,
 ) -> bytes:
-    """What ``bundle_digest`` is the hash of."""
-    struct = keccak(
-        encode(
-            ["bytes32"] * 6 + ["address"],
-            [BUNDLE_TYPEHASH, request_id, model_id, input_hash, output_hash, seed, operator],
-        )
+    """EIP-712 struct hash of a bundle."""
+    words = ["bytes32"] * 6 + ["address"]
+    return keccak(
+        encode(words, [BUNDLE_TYPEHASH, request_id, model_id, input_hash, output_hash, seed, operator])
     )
-    return typed_message(chain_id, verifying_contract, struct)
 
 
 def typed_digest(chain_id: int, verifying_contract: ChecksumAddress, struct_hash: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Requests and receipts: the ids under which one question is asked, answered and settled."""
+"""Requests and receipts of the precompile: the ids under which one question is asked and answered."""
 
 from typing import Final
 
@@ -11,10 +11,6 @@ from foretell_spec.addresses import PRECOMPILE
 NO_SEED: Final = b"\0" * 32
 """Seed of every class but ``SEEDED``."""
 
-REQUEST_TYPEHASH: Final = keccak(
-    text="Request(uint256 chain_id,address settlement,address requester,uint256 nonce,bytes32 model_id,"
-    "bytes32 input_hash)"
-)
 PRECOMPILE_REQUEST_TYPEHASH: Final = keccak(
     text="PrecompileRequest(uint256 chain_id,address precompile,bytes32 model_id,bytes32 input_hash,"
     "bytes32 seed)"
@@ -24,21 +20,6 @@ SEED_TYPEHASH: Final = keccak(
     "bytes32 model_id,bytes32 input_hash)"
 )
 RECEIPT_TYPEHASH: Final = keccak(text="Receipt(bytes32 request_id,bytes32 output_hash,address operator)")
-
-
-def settlement_request_id(
-    chain_id: int,
-    settlement: ChecksumAddress,
-    requester: ChecksumAddress,
-    nonce: int,
-    model_id: bytes,
-    input_hash: bytes,
-) -> bytes:
-    """Id of an asynchronous request; ``nonce`` counts the requests of ``requester`` in that contract."""
-    words = ["bytes32", "uint256", "address", "address", "uint256", "bytes32", "bytes32"]
-    return keccak(
-        encode(words, [REQUEST_TYPEHASH, chain_id, settlement, requester, nonce, model_id, input_hash])
-    )
 
 
 def precompile_request_id(chain_id: int, model_id: bytes, input_hash: bytes, seed: bytes = NO_SEED) -> bytes:

@@ -134,6 +134,7 @@ class Chain:
         environment = Env(cfg=CfgEnv(chain_id=CHAIN_ID, limit_contract_code_size=code_size_limit))
         self.evm = EVM(env=environment, spec_id="PRAGUE", gas_limit=GAS_LIMIT)
         self._events: dict[bytes, dict[str, Any]] = {}
+        self.logs: list[Event] = []
         self.number, self.time = 1, GENESIS_TIME
         self._set_block()
 
@@ -176,11 +177,13 @@ class Chain:
     def isolate(self) -> Iterator[None]:
         """Undo everything that happens inside."""
         checkpoint, number, time = self.evm.snapshot(), self.number, self.time
+        logs = len(self.logs)
         try:
             yield
         finally:
             self.evm.revert(checkpoint)
             self.number, self.time = number, time
+            del self.logs[logs:]
             self._set_block()
 
     def deploy(self, artifact: Any, *args: Any, sender: str | None = None, value: int = 0) -> Contract:
@@ -223,7 +226,9 @@ class Chain:
         outcome = self.evm.result
         if outcome is None:
             raise AssertionError("a call has a result")
-        return Result(output, [self._decode_log(log) for log in outcome.logs], outcome.gas_used)
+        events = [self._decode_log(log) for log in outcome.logs]
+        self.logs += events
+        return Result(output, events, outcome.gas_used)
 
     def _decode_log(self, log: Any) -> Event:
         topics, data = [bytes.fromhex(topic[2:]) for topic in log.topics], log.data[1]

@@ -10,7 +10,7 @@ from typing import Any
 
 import vyper
 
-from scripts.build_artifacts import compile_contract
+from scripts.build_artifacts import EXTENSIONS, compile_contract
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = Path(os.environ.get("FORETELL_CONTRACTS", ROOT / "contracts"))
@@ -37,7 +37,8 @@ def _imports(file: Path) -> list[Path]:
 
 def _digest(source: Path) -> str:
     """Of the compiler and of a source with all that it imports."""
-    pending, seen = [source], set[Path]()
+    extension = EXTENSIONS.get(source.name)
+    pending, seen = [source, *([source.with_name(extension)] if extension else [])], set[Path]()
     while pending:
         file = pending.pop().resolve()
         if file not in seen:

@@ -17,6 +17,7 @@ from foretell_spec.tensor import WAD, quantise, tensor_hash
 from tests.kit.chain import CHAIN_ID, Chain, Contract, Result
 from tests.kit.compiled import OPTIMIZE, compiled
 from tests.kit.manifest import SCALE, adding_manifest
+from tests.kit.settlement import SettlementContract
 
 ETHER = 10**18
 MIN_BOND = ETHER
@@ -77,17 +78,12 @@ class World:
         self.stranger = self.chain.account("stranger")
         self.models = self._deploy("ModelRegistry.vy")
         self.circuit_verifier = self._deploy("verifiers/CircuitVerifier.vy", self.models.address)
-        settlement_address = create_address(self.deployer, self.chain.evm.basic(self.deployer).nonce + 1)
+        settlement_address = create_address(self.deployer, self.chain.evm.basic(self.deployer).nonce + 2)
         self.operators = self._deploy("OperatorRegistry.vy", settlement_address, MIN_BOND, UNBONDING_PERIOD)
-        self.settlement = self._deploy(
-            "Settlement.vy",
-            self.models.address,
-            self.operators.address,
-            self.circuit_verifier.address,
-            PRECOMPILE,
-            DISPUTE_BOND,
-            CANCEL_DELAY,
+        self.disputes = self._deploy(
+            "Disputes.vy", self.operators.address, self.circuit_verifier.address, DISPUTE_BOND
         )
+        self.settlement = self.deploy_settlement(self.disputes.address)
         stand_in = compiled("mocks/StandInPrecompile.vy")
         self.chain.place(PRECOMPILE, bytes.fromhex(stand_in["runtime"][2:]))
         self.precompile = self.chain.at(PRECOMPILE, stand_in)
@@ -100,6 +96,12 @@ class World:
 
     def _deploy(self, source: str, *args: Any) -> Contract:
         return self.chain.deploy(compiled(source), *args, sender=self.deployer)
+
+    def deploy_settlement(self, disputes: str, cancel_delay: int = CANCEL_DELAY) -> SettlementContract:
+        """Deploy Settlement over the registries."""
+        arguments = (self.models.address, disputes, PRECOMPILE, cancel_delay)
+        made = self._deploy("Settlement.vy", *arguments)
+        return SettlementContract(self.chain, made.address, made.abi)
 
     def deploy(self, source: str, *args: Any) -> Contract:
         """Deploy a contract of ``contracts/``."""

@@ -27,7 +27,7 @@ def test_challenge__other_output__opens_a_dispute(world: World) -> None:
     assert world.bond_of(world.alice).locked == VALUE_AT_RISK + DISPUTE_BOND
     assert vars(result.event("Challenged")) == {
         "request_id": request_id, "operator": world.bob.address, "outputs_q": list(world.right),
-        "output_hash": tensor_hash(world.right),
+        "disputed_at": world.chain.time,
     }  # fmt: skip
 
 

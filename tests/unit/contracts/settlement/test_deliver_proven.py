@@ -34,7 +34,7 @@ def test_deliver_proven__valid__is_final_and_locks_nothing(world: World) -> None
     assert result.names() == ["Delivered", "Proven", "Finalised", "FeePaid"]
     assert vars(result.event("Delivered")) == {
         "request_id": request_id, "operator": world.alice.address, "outputs_q": list(world.right),
-        "output_hash": tensor_hash(world.right),
+        "delivered_at": world.chain.time,
     }  # fmt: skip
     assert vars(result.event("Finalised")) == {
         "request_id": request_id, "operator": world.alice.address, "output_hash": tensor_hash(world.right),

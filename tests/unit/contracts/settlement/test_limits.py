@@ -57,7 +57,7 @@ def test_proof_over_the_limit__is_refused(world: World) -> None:
 
 
 def test_more_numbers_than_the_limit__are_refused(world: World) -> None:
-    data = world.settlement.calldata("request", world.model_id, (0,) * (MAX_INPUTS + 1), world.policy())
+    data = world.settlement.calldata("request", world.model_id, (0,) * (MAX_INPUTS + 1), world.policy(), 0)
     with pytest.raises(RevertedError) as refused:
         world.chain.send(world.settlement.address, data)
     assert not refused.value.data

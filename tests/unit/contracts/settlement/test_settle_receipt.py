@@ -1,9 +1,9 @@
 import pytest
 from eth_utils import keccak
 
-from foretell_spec.request import settlement_request_id
 from foretell_spec.tensor import tensor_hash
-from tests.kit.chain import CHAIN_ID, reverts
+from foretell_spec.terms import Terms
+from tests.kit.chain import reverts
 from tests.kit.manifest import CHALLENGE_WINDOW
 from tests.kit.world import (
     AGREED,
@@ -31,10 +31,7 @@ def test_settle_receipt__not_proven__is_delivered_and_insured(world: World, assu
     )
 
     input_hash = tensor_hash(world.inputs_q)
-    request_id = settlement_request_id(
-        CHAIN_ID, world.settlement.address, world.requester, 0, world.model_id, input_hash
-    )
-    assert result.value == request_id
+    request_id = result.value
     stored = world.settlement.request_of(request_id)
     assert (stored.status, stored.assurance, stored.operator) == (DELIVERED, assurance, world.alice.address)
     assert (stored.requester, stored.model_id, stored.input_hash) == (
@@ -52,7 +49,8 @@ def test_settle_receipt__not_proven__is_delivered_and_insured(world: World, assu
     assert vars(result.event("ReceiptSettled")) == {
         "request_id": request_id, "model_id": world.model_id, "requester": world.requester,
         "receipt_id": receipt_id,
-        "inputs_q": list(world.inputs_q), "operator": world.alice.address,
+        "nonce": 0, "inputs": list(INPUTS), "terms": Terms.of(world.manifest).word,
+        "created_at": world.chain.time, "operator": world.alice.address,
         "output_hash": tensor_hash(world.right),
         "assurance": assurance, "value_at_risk": VALUE_AT_RISK, "fee": FEE,
     }  # fmt: skip
@@ -101,7 +99,7 @@ def test_settle_receipt__bond_does_not_cover__reverts(world: World) -> None:
 def test_settle_receipt__stopped_model__reverts(world: World) -> None:
     receipt_id = world.infer(world.right)
     world.models.stop(world.model_id, sender=world.publisher)
-    with reverts("settlement: model not open"):
+    with reverts("models: not open"):
         world.settle_receipt(receipt_id)
 
 

@@ -13,20 +13,20 @@ def test_withdraw__credit__is_sent_once(world: World) -> None:
     assert world.credit(world.alice) == 0
     assert world.chain.balance(world.settlement.address) == 0
     assert vars(result.event("Withdrawn")) == {"account": world.alice.address, "amount": FEE}
-    with reverts("credits: nothing to withdraw"):
+    with reverts("accounts: nothing to withdraw"):
         world.settlement.withdraw(sender=world.alice.address)
 
 
 def test_withdraw__no_credit__reverts(world: World) -> None:
     world.request()
-    with reverts("credits: nothing to withdraw"):
+    with reverts("accounts: nothing to withdraw"):
         world.settlement.withdraw(sender=world.stranger)
 
 
 def refunded_consumer(world: World) -> Contract:
     """A contract with a credit, beside the escrow of somebody else."""
     consumer = world.deploy("mocks/MockConsumer.vy")
-    payload = world.settlement.calldata("request", world.model_id, INPUTS, world.policy())
+    payload = world.settlement.calldata("request", world.model_id, INPUTS, world.policy(), FEE)
     request_id = consumer.execute(world.settlement.address, payload, value=FEE).value
     world.request()
     world.chain.mine(CANCEL_DELAY)
