@@ -186,7 +186,7 @@ def prove(
         if outcomes.promised(request):
             self._check_window(delivery.delivered_at, request)
         else:
-            assert block.timestamp < requests.final_at(word), "settlement: nothing to prove"
+            assert block.timestamp < requests.final_at(word), "settlement: result is final"
     self._check_proof(request, inputs_q, outputs_q, proof)
 
     log ISettlement.Proven(request_id=request_id, output_hash=output_hash, outputs_q=outputs_q)

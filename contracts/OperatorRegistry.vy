@@ -143,21 +143,19 @@ def finish_unbond():
 def lock(operator: address, amount: uint256) -> address:
     """
     @notice Put part of an operator's free bond behind a request, and name the key whose signatures count.
-    @dev Only Settlement. The operator's active bond (bond less unbonding) must be at least `min_bond`; the free
-         bond excludes what is leaving and what is over the exposure cap.
+    @dev Only Settlement. The free bond excludes what is leaving and what is over the exposure cap.
     @param operator The operator.
     @param amount Wei.
-    @return The operator's signing key.
+    @return As `signer_of`.
     """
     self._only_settlement()
     key: uint256 = self._keys[operator]
     funds: uint256 = self._funds[operator]
     active: uint256 = (funds & MASK_96) - (key >> UNBONDING_AT)
-    assert active >= min_bond, "operators: not active"
     assert amount <= self._free(operator, funds, active), "operators: free bond too small"
     self._funds[operator] = funds + (amount << LOCKED_AT)
     log IOperatorRegistry.BondLocked(operator=operator, amount=amount)
-    return convert(key & MASK_160, address)
+    return self._signer(key, active)
 
 
 @external
@@ -219,9 +217,7 @@ def signer_of(operator: address) -> address:
     @return Zero unless registered with an active bond (bond less unbonding) of at least `min_bond`.
     """
     key: uint256 = self._keys[operator]
-    if (self._funds[operator] & MASK_96) - (key >> UNBONDING_AT) < min_bond:
-        return empty(address)
-    return convert(key & MASK_160, address)
+    return self._signer(key, (self._funds[operator] & MASK_96) - (key >> UNBONDING_AT))
 
 
 @external
@@ -243,12 +239,10 @@ def free_bond(operator: address) -> uint256:
     """
     @notice Wei that can be locked for an operator now.
     @param operator The operator.
-    @return Active bond, at most the exposure cap, less what is locked; zero while the active bond is too small.
+    @return Active bond, at most the exposure cap, less what is locked.
     """
     funds: uint256 = self._funds[operator]
     active: uint256 = (funds & MASK_96) - (self._keys[operator] >> UNBONDING_AT)
-    if active < min_bond:
-        return 0
     return self._free(operator, funds, active)
 
 
@@ -281,6 +275,14 @@ def operator_info(operator: address) -> IOperatorRegistry.Operator:
 @view
 def _only_settlement():
     assert msg.sender == settlement, "operators: only settlement"
+
+
+@internal
+@view
+def _signer(key: uint256, active: uint256) -> address:
+    if active < min_bond:
+        return empty(address)
+    return convert(key & MASK_160, address)
 
 
 @internal

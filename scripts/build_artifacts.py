@@ -70,7 +70,7 @@ def compile_contract(source: Path, root: Path = CONTRACTS, *, optimize: str | No
 
 
 def _extension(source: Path, root: Path, abi: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Functions and events that a contract has from the one that its fallback runs."""
+    """What a contract has from the one that its fallback runs: events, and functions that return nothing."""
     extension = EXTENSIONS.get(source.name)
     if extension is None:
         return []
@@ -82,7 +82,8 @@ def _extension(source: Path, root: Path, abi: list[dict[str, Any]]) -> list[dict
     return [
         entry
         for entry in output["abi"]
-        if entry["type"] in ("function", "event") and (entry["type"], entry["name"]) not in own
+        if (entry["type"] == "event" or (entry["type"] == "function" and not entry["outputs"]))
+        and (entry["type"], entry["name"]) not in own
     ]
 
 

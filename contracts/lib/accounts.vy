@@ -27,10 +27,13 @@ def nonce_of(account: address) -> uint256:
     return self.accounts[account] & MASK_64
 
 
+# Neither bound is ever reached: there is less ether, and no account opens 2**64 requests.
 @internal
 def add(account: address, amount: uint256):
     word: uint256 = self.accounts[account]
-    self.accounts[account] = self._pack((word >> CREDIT_AT) + amount, word & MASK_64)
+    credit: uint256 = (word >> CREDIT_AT) + amount
+    assert credit <= MASK_128, "accounts: credit too large"
+    self.accounts[account] = credit << CREDIT_AT | word & MASK_64
 
 
 # Takes an amount for `count` new requests out of the credit, to which `added` goes first; returns the nonce of the
@@ -40,8 +43,10 @@ def charge(account: address, added: uint256, amount: uint256, count: uint256) ->
     word: uint256 = self.accounts[account]
     credit: uint256 = (word >> CREDIT_AT) + added
     nonce: uint256 = word & MASK_64
+    assert credit <= MASK_128, "accounts: credit too large"
     assert amount <= credit, "accounts: credit too small"
-    self.accounts[account] = self._pack(credit - amount, nonce + count)
+    assert nonce + count <= MASK_64, "accounts: too many requests"
+    self.accounts[account] = (credit - amount) << CREDIT_AT | nonce + count
     return nonce
 
 
@@ -53,12 +58,3 @@ def take(account: address) -> uint256:
     assert amount > 0, "accounts: nothing to withdraw"
     self.accounts[account] = word & MASK_64
     return amount
-
-
-# Neither bound is ever reached: there is less ether, and no account opens 2**64 requests.
-@internal
-@pure
-def _pack(credit: uint256, nonce: uint256) -> uint256:
-    assert credit <= MASK_128, "accounts: credit too large"
-    assert nonce <= MASK_64, "accounts: too many requests"
-    return credit << CREDIT_AT | nonce

@@ -57,8 +57,7 @@ def test_deliver__provisional__tells_the_signed_output(world: World, consumer: C
     assert (call.kind, call.request_id, list(call.outputs), call.number) == (
         INFERENCE, request_id, wad(world.right), SIGNED,
     )  # fmt: skip
-    assert vars(result.event("CallbackSucceeded")) == {"request_id": request_id, "kind": INFERENCE}
-    assert result.names()[-1] == "CallbackSucceeded"
+    assert outcome(result.events) == []
 
 
 def test_deliver__not_provisional__tells_nothing(world: World, consumer: Contract) -> None:
@@ -226,7 +225,7 @@ def test_callback__return_bomb__is_not_copied(world: World) -> None:
     world.chain.place(bomber, bytes.fromhex("62027100" + "5f" + "f3"))
     result = world.prove(request_id)
     bomb_gas = 3 * 5_000 + 5_000**2 // 512
-    assert outcome(result.events) == [("CallbackSucceeded", INFERENCE_FINAL)]
+    assert outcome(result.events) == []
     with world.chain.isolate():
         plain = world.request(requester=world.stranger)
         world.deliver(plain)
@@ -279,7 +278,7 @@ def test_callback__views__answer_the_new_state(world: World, consumer: Contract)
     request_id = ask(world, consumer)
     world.deliver(request_id)
     expected = {"status_of": FINAL, "assurance_of": PROVEN}
-    for name in ("status_of", "assurance_of", "output_hash_of", "request_of"):
+    for name in ("status_of", "assurance_of", "state_of"):
         with world.chain.isolate():
             consumer.set_reentry(world.settlement.address, world.settlement.calldata(name, request_id))
             world.prove(request_id)
@@ -299,7 +298,7 @@ def reentries(world: World, request_id: bytes, other_id: bytes) -> dict[str, byt
     world.script(world.right)
     signature = world.sign(world.alice, other_id, world.right)
     return {
-        "request": settlement.calldata("request", world.model_id, INPUTS, world.policy()),
+        "request": settlement.calldata("request", world.model_id, INPUTS, world.policy(), 0),
         "deliver": settlement.calldata("deliver", other_id, world.right, world.alice.address, signature),
         "deliver_proven": settlement.calldata(
             "deliver_proven", other_id, world.inputs_q, world.right, world.alice.address, signature, PROOF
@@ -324,14 +323,14 @@ def test_callback__reentered__is_locked(world: World, consumer: Contract, name: 
     world.chain.travel_to(late)
     consumer.execute(world.settlement.address, world.settlement.calldata("cancel", credit_id))
     if name == "withdraw":
-        paid = world.settlement.calldata("request", world.model_id, INPUTS, world.policy(deadline=late + 601), 0)
+        paid = world.settlement.calldata("request", world.model_id, INPUTS, world.policy(deadline=late + 601), 1)
         paid_id = consumer.execute(world.settlement.address, paid, value=1).value
         world.chain.travel_to(late + 600)
         consumer.execute(world.settlement.address, world.settlement.calldata("cancel", paid_id))
     if name == "replay_callback":
         consumer.set_mode(1)
-    payload = reentries(world, request_id, other_id)[name]
     world.deliver(request_id)
+    payload = reentries(world, request_id, other_id)[name]
     with world.chain.isolate():
         consumer.execute(world.settlement.address, payload)
     consumer.set_reentry(world.settlement.address, payload)
@@ -362,7 +361,7 @@ def test_callback__reentered_at_delivery__is_locked(world: World, consumer: Cont
         "finalise": lambda: settlement.calldata("finalise", other_id, world.right),
         "expire": lambda: settlement.calldata("expire", other_id),
         "settle_receipt": lambda: settlement.calldata(
-            "settle_receipt", receipt_id, world.model_id, INPUTS, 1
+            "settle_receipt", receipt_id, world.model_id, INPUTS, 1, 0
         ),
     }[name]()
     with world.chain.isolate():
@@ -453,7 +452,7 @@ def test_replay_callback__provisional_but_disputed__reverts(world: World, consum
     request_id = ask(world, consumer, provisional=True)
     world.deliver(request_id)
     world.challenge(request_id, world.wrong)
-    with reverts("settlement: output is disputed"):
+    with reverts("settlement: no failed callback"):
         world.settlement.replay_callback(request_id, world.right)
 
 

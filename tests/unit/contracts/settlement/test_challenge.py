@@ -3,7 +3,7 @@ import pytest
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import reverts
 from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW
-from tests.kit.world import BOND, DISPUTE_BOND, DISPUTED, NONE, PROVEN, VALUE_AT_RISK, World
+from tests.kit.world import BOND, DISPUTE_BOND, DISPUTED, MIN_BOND, NONE, PROVEN, VALUE_AT_RISK, World
 
 
 def delivered(world: World, **overrides: object) -> bytes:
@@ -96,7 +96,7 @@ def test_challenge__without_a_bond__reverts(world: World) -> None:
 
 def test_challenge__by_a_leaving_operator__reverts(world: World) -> None:
     request_id = delivered(world)
-    world.operators.begin_unbond(BOND, sender=world.bob.address)
+    world.operators.begin_unbond(BOND - MIN_BOND + 1, sender=world.bob.address)
     with reverts("settlement: not the operator's signature"):
         world.challenge(request_id)
 

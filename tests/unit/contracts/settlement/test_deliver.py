@@ -12,6 +12,7 @@ from tests.kit.world import (
     DELIVERED,
     DISPUTE_BOND,
     FEE,
+    MIN_BOND,
     SIGNED,
     VALUE_AT_RISK,
     World,
@@ -130,13 +131,13 @@ def test_deliver__signed_by_another_key__reverts(world: World) -> None:
 def test_deliver__not_an_operator__reverts(world: World) -> None:
     request_id = world.request()
     mallory = type(world.alice)(world.stranger, key_of("mallory"))
-    with reverts("settlement: not the operator's signature"):
+    with reverts("operators: free bond too small"):
         world.deliver(request_id, operator=mallory)
 
 
 def test_deliver__bond_below_the_minimum__reverts(world: World) -> None:
-    request_id = world.request()
-    world.operators.begin_unbond(BOND, sender=world.alice.address)
+    request_id = world.request(value_at_risk=0)
+    world.operators.begin_unbond(BOND - MIN_BOND + 1, sender=world.alice.address)
     with reverts("settlement: not the operator's signature"):
         world.deliver(request_id)
 
@@ -146,7 +147,7 @@ def test_deliver__signature_of_nobody__reverts(world: World) -> None:
     request_id = world.request()
     nothing = b"\0" * 64 + bytes([27])
     with reverts("bundle: bad signature"):
-        world.settlement.deliver(request_id, world.right, world.stranger, nothing)
+        world.settlement.deliver(request_id, world.right, world.alice.address, nothing)
 
 
 def test_deliver__malleable_twin__reverts(world: World) -> None:

@@ -82,9 +82,18 @@ def test_prove__promised_proof__end_of_the_window_is_inclusive(world: World, lat
 def test_prove__no_proof_promised__has_no_end_before_finality(world: World) -> None:
     request_id = world.request()
     world.deliver(request_id)
-    world.chain.mine(CHALLENGE_WINDOW + PROOF_WINDOW + 1)
+    world.chain.mine(CHALLENGE_WINDOW - 1)
     world.prove(request_id)
     assert world.settlement.assurance_of(request_id) == PROVEN
+
+
+def test_prove__final_by_time__reverts(world: World) -> None:
+    """Status FINAL never changes, and neither does what it is worth."""
+    request_id = world.request()
+    world.deliver(request_id)
+    world.chain.mine(CHALLENGE_WINDOW)
+    with reverts("settlement: result is final"):
+        world.prove(request_id)
 
 
 def test_prove__wrong_proof__reverts_and_nobody_is_slashed(world: World) -> None:
@@ -121,10 +130,10 @@ def test_prove__verifier_answers_false__reverts(world: World) -> None:
     says_no = world.chain.account("verifier that says no")
     world.chain.place(says_no, bytes.fromhex("60206000f3"))
     other = copy(world)
-    at = create_address(world.deployer, world.chain.evm.basic(world.deployer).nonce + 1)
+    at = create_address(world.deployer, world.chain.evm.basic(world.deployer).nonce + 2)
     other.operators = world.deploy("OperatorRegistry.vy", at, 1, 1)
-    contracts = (world.models.address, other.operators.address, says_no, world.precompile.address)
-    other.settlement = world.deploy("Settlement.vy", *contracts, DISPUTE_BOND, 0)
+    disputes = world.deploy("Disputes.vy", other.operators.address, says_no, DISPUTE_BOND)
+    other.settlement = world.deploy_settlement(disputes.address)
     other.operators.register(world.alice.signer, BOND, sender=world.alice.address, value=BOND)
     request_id = other.request()
     other.deliver(request_id)
