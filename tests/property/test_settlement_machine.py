@@ -14,7 +14,10 @@ from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.kit.chain import RevertedError
+from foretell_spec.bundle import batch_digest, bundle_struct_hash, sign_digest
+from foretell_spec.request import NO_SEED
+from foretell_spec.tensor import tensor_hash
+from tests.kit.chain import CHAIN_ID, RevertedError
 from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW
 from tests.kit.world import (
     BOND,
@@ -26,6 +29,7 @@ from tests.kit.world import (
     DISPUTED,
     EXPIRED,
     FINAL,
+    INPUTS,
     MIN_BOND,
     OPEN,
     PROVEN,
@@ -59,6 +63,7 @@ TIMES = st.sampled_from(
 WHICH = st.integers(0, 7)
 WHO = st.integers(0, 2)
 OUTPUTS = st.sampled_from([0, 0, 0, 1, 2])
+NEVER = 2**64
 LIKELY = st.sampled_from([True, True, True, False])
 
 
@@ -79,6 +84,18 @@ class Expected:
     challenger: int = -1
     other_output: int = 0
     disputed_at: int = 0
+    raised: int = 0
+
+    @property
+    def escrow(self) -> int:
+        return self.fee + self.raised
+
+    @property
+    def final_by_time(self) -> int:
+        """From when on nobody can contest the output any longer; never where a proof decides."""
+        if self.status != DELIVERED or self.promised:
+            return NEVER
+        return self.delivered_at + CHALLENGE_WINDOW
 
     @property
     def stake(self) -> int:
@@ -101,6 +118,9 @@ class SettlementMachine(RuleBasedStateMachine):
         self.operators: list[OperatorAccount] = [self.world.alice, self.world.bob, self.world.carol]
         self.requests: dict[bytes, Expected] = {}
         self.seen: dict[bytes, int] = {}
+        self.told_final: dict[bytes, bytes] = {}
+        self.batches: list[list[bytes]] = []
+        self.fined: set[tuple[bytes, int]] = set()
         self.credit: dict[str, int] = defaultdict(int)
         self.bond = [BOND, BOND, BOND]
         self.unbonding = [0, 0, 0]
@@ -222,7 +242,7 @@ class SettlementMachine(RuleBasedStateMachine):
         self.attempt(allowed, self.world.settlement.deliver_proven, *arguments)
         if allowed:
             r.status, r.deliverer = FINAL, who
-            self.credit[operator.address] += r.fee
+            self.credit[operator.address] += r.escrow
 
     @rule(which=WHICH, who=WHO, output=OUTPUTS)
     def challenge(self, which: int, who: int, output: int) -> None:
@@ -241,9 +261,8 @@ class SettlementMachine(RuleBasedStateMachine):
     def prove(self, which: int, output: int) -> None:
         request_id, r = self.pick(which, DELIVERED, DISPUTED)
         if r.status == DELIVERED:
-            allowed = output == r.output == 0 and (
-                not r.promised or self.now <= r.delivered_at + PROOF_WINDOW
-            )
+            end = r.delivered_at + (PROOF_WINDOW if r.promised else CHALLENGE_WINDOW - 1)
+            allowed = output == r.output == 0 and self.now <= end
         else:
             allowed = r.status == DISPUTED and output == 0 and self.now <= r.disputed_at + PROOF_WINDOW
         self.attempt(allowed, self.world.prove, request_id, self.outputs(output))
@@ -255,7 +274,7 @@ class SettlementMachine(RuleBasedStateMachine):
         disputed, r.status = r.status == DISPUTED, FINAL
         deliverer = self.operators[r.deliverer].address
         if r.output == 0:
-            self.credit[deliverer] += r.fee
+            self.credit[deliverer] += r.escrow
             if disputed:
                 self.slash(r.challenger, DISPUTE_BOND, deliverer)
             return
@@ -263,11 +282,11 @@ class SettlementMachine(RuleBasedStateMachine):
         if r.other_output == 0:
             challenger = self.operators[r.challenger].address
             self.slash(r.deliverer, DISPUTE_BOND, challenger)
-            self.credit[challenger] += r.fee
+            self.credit[challenger] += r.escrow
         else:
             self.slash(r.deliverer, DISPUTE_BOND, r.requester)
             self.slash(r.challenger, DISPUTE_BOND, r.requester)
-            self.credit[r.requester] += r.fee
+            self.credit[r.requester] += r.escrow
 
     @rule(which=WHICH, delivered=LIKELY)
     def finalise(self, which: int, delivered: bool) -> None:
@@ -278,7 +297,7 @@ class SettlementMachine(RuleBasedStateMachine):
         self.attempt(allowed, self.world.settlement.finalise, request_id, self.outputs(output))
         if allowed:
             r.status = FINAL
-            self.credit[self.operators[r.deliverer].address] += r.fee
+            self.credit[self.operators[r.deliverer].address] += r.escrow
 
     @rule(which=WHICH)
     def expire(self, which: int) -> None:
@@ -292,11 +311,112 @@ class SettlementMachine(RuleBasedStateMachine):
         if not allowed:
             return
         was, r.status = r.status, UNDETERMINED if r.status == DISPUTED else EXPIRED
-        self.credit[r.requester] += r.fee
+        self.credit[r.requester] += r.escrow
         if was != OPEN:
             self.slash(r.deliverer, r.value_at_risk, r.requester)
             other = self.operators[r.challenger].address if was == DISPUTED else r.requester
             self.slash(r.deliverer, DISPUTE_BOND, other)
+
+    @rule(which=WHICH, amount=st.integers(0, 10**18))
+    def raise_fee(self, which: int, amount: int) -> None:
+        request_id, r = self.pick(which, OPEN)
+        allowed = r.status == OPEN and self.now <= r.deadline and amount > 0
+        call = self.world.settlement.raise_fee
+        self.attempt(allowed, call, request_id, amount, sender=self.world.requester, value=amount)
+        if allowed:
+            r.raised += amount
+
+    @rule(which=WHICH, who=WHO, first=OUTPUTS, second=OUTPUTS)
+    def equivocate(self, which: int, who: int, first: int, second: int) -> None:
+        request_id, r = self.pick(which, OPEN, DELIVERED)
+        operator, reporter = self.operators[who], self.operators[(who + 1) % 3].address
+        unlocked = self.bond[who] - self.locked(who)
+        allowed = first != second and (request_id, who) not in self.fined and unlocked > 0
+        statements = [self.statement(request_id, operator, self.outputs(each)) for each in (first, second)]
+        call = self.world.settlement.equivocate
+        self.attempt(allowed, call, request_id, operator.address, *statements, sender=reporter)
+        if allowed:
+            fine = min(DISPUTE_BOND, unlocked)
+            self.fined.add((request_id, who))
+            self.slash(who, fine - fine // 2, r.requester)
+            self.slash(who, fine // 2, reporter)
+
+    def statement(
+        self, request_id: bytes, operator: OperatorAccount, outputs: tuple[int, ...]
+    ) -> dict[str, Any]:
+        signature = self.world.sign(operator, request_id, outputs)
+        return {
+            "output_hash": tensor_hash(outputs), "struct_hashes": [], "position": 0, "signature": signature,
+        }  # fmt: skip
+
+    # ------------------------------------------------------------------ batches
+
+    @rule(fee=st.integers(0, 10**18), value_at_risk=st.integers(0, 30 * 10**18), promised=st.booleans())
+    def request_many(self, fee: int, value_at_risk: int, promised: bool) -> None:
+        if len(self.requests) >= 7:
+            return
+        policy = self.world.policy(
+            value_at_risk=value_at_risk, min_assurance=PROVEN if promised else SIGNED
+        )
+        call = (self.world.model_id, INPUTS * 2, 2, policy, fee)
+        ids = self.world.settlement.request_many(*call, sender=self.world.requester, value=2 * fee).value
+        self.batches.append(ids)
+        for request_id in ids:
+            self.requests[request_id] = Expected(
+                self.world.requester, fee, value_at_risk, promised, self.now + DEADLINE_IN, self.now
+            )
+
+    @precondition(lambda self: self.batches)
+    @rule(which=WHICH, who=WHO, output=OUTPUTS)
+    def deliver_many(self, which: int, who: int, output: int) -> None:
+        ids = self.batches[which % len(self.batches)]
+        operator, outputs = self.operators[who], self.outputs(output)
+        waiting = [r for r in map(self.requests.__getitem__, ids) if r.status == OPEN]
+        stake = sum(r.stake for r in waiting)
+        in_time = all(self.now <= r.deadline for r in waiting)
+        allowed = bool(waiting) and in_time and self.active(who) and stake <= self.free(who)
+        hashes = [self.struct_hash(each, operator, outputs) for each in ids]
+        digest = batch_digest(CHAIN_ID, self.world.settlement.address, hashes)
+        signature = sign_digest(operator.key, digest)
+        call = (self.first(ids), [tensor_hash(self.world.inputs_q)] * 2, outputs * 2, operator.address)
+        self.attempt(allowed, self.world.settlement.deliver_many, *call, signature)
+        if allowed:
+            for r in waiting:
+                r.status, r.deliverer, r.output, r.delivered_at = DELIVERED, who, output, self.now
+
+    @precondition(lambda self: self.batches)
+    @rule(which=WHICH)
+    def finalise_many(self, which: int) -> None:
+        ids = self.batches[which % len(self.batches)]
+        model = self.requests[ids[0]]
+        like = [
+            r
+            for r in map(self.requests.__getitem__, ids)
+            if r.status == DELIVERED
+            and (r.deliverer, r.output, r.delivered_at, r.raised)
+            == (model.deliverer, model.output, model.delivered_at, model.raised)
+        ]
+        over = self.now >= model.delivered_at + CHALLENGE_WINDOW
+        allowed = bool(like) and over and not model.promised
+        delivery = self.world.settlement.delivery_struct(ids[0]).words()
+        outputs = self.outputs(model.output) * 2
+        call = (self.first(ids), [tensor_hash(self.world.inputs_q)] * 2, delivery, outputs)
+        self.attempt(allowed, self.world.settlement.finalise_many, *call)
+        if allowed:
+            for r in like:
+                r.status = FINAL
+                self.credit[self.operators[r.deliverer].address] += r.escrow
+
+    def first(self, ids: list[bytes]) -> tuple[Any, ...]:
+        return self.world.settlement.request_struct(ids[0]).words()
+
+    def struct_hash(
+        self, request_id: bytes, operator: OperatorAccount, outputs: tuple[int, ...]
+    ) -> bytes:
+        input_hash, output_hash = tensor_hash(self.world.inputs_q), tensor_hash(outputs)
+        return bundle_struct_hash(
+            request_id, self.world.model_id, input_hash, output_hash, NO_SEED, operator.address
+        )
 
     @rule(which=WHICH, by_requester=LIKELY)
     def cancel(self, which: int, by_requester: bool) -> None:
@@ -306,7 +426,7 @@ class SettlementMachine(RuleBasedStateMachine):
         self.attempt(allowed, self.world.settlement.cancel, request_id, sender=sender)
         if allowed:
             r.status = CANCELLED
-            self.credit[r.requester] += r.fee
+            self.credit[r.requester] += r.escrow
 
     @rule(who=st.integers(-1, 2))
     def withdraw(self, who: int) -> None:
@@ -358,7 +478,7 @@ class SettlementMachine(RuleBasedStateMachine):
 
     @invariant()
     def escrow_and_credits_are_the_balance(self) -> None:
-        escrow = sum(r.fee for r in self.requests.values() if r.live)
+        escrow = sum(r.escrow for r in self.requests.values() if r.live)
         accounts = [self.world.requester, *(operator.address for operator in self.operators)]
         owed = [self.world.credit(account) for account in accounts]
         assert owed == [self.credit[account] for account in accounts]
@@ -392,6 +512,16 @@ class SettlementMachine(RuleBasedStateMachine):
         assert (stored.assurance > 0) == (r.status in (DELIVERED, FINAL))
         assert (stored.output_hash != b"\0" * 32) == (r.status in (DELIVERED, DISPUTED, FINAL))
         self.seen[request_id] = stored.status
+
+    @invariant()
+    def what_reads_final_stays_final(self) -> None:
+        for request_id, r in self.requests.items():
+            shown = self.world.status(request_id)
+            assert shown == (FINAL if self.now >= r.final_by_time else r.status)
+            if shown == FINAL and self.seen.get(request_id) != FINAL:
+                stored = self.world.settlement.request_of(request_id)
+                assert self.told_final.setdefault(request_id, stored.output_hash) == stored.output_hash
+            assert shown == FINAL or request_id not in self.told_final
 
 
 TestSettlementMachine = SettlementMachine.TestCase
