@@ -9,7 +9,7 @@ from the specification and held fixed by the files, so that no change to them go
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from foretell_spec import abi, gas
 from foretell_spec.addresses import PRECOMPILE, SETTLEMENT
 from foretell_spec.assurance import Assurance
 from foretell_spec.attestation import Statement, enclave_identity
-from foretell_spec.bundle import Bundle
+from foretell_spec.bundle import Bundle, batch_digest
 from foretell_spec.commitment import seal
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.draw import draw, draw_seed, minus_log2
 from foretell_spec.manifest import ZERO_HASH, Manifest
 from foretell_spec.reasons import Reason, revert_data
-from foretell_spec.request import call_seed, precompile_request_id, settlement_request_id
+from foretell_spec.request import call_seed, precompile_request_id
 from foretell_spec.sampling import gumbel, sample
+from foretell_spec.settlement import Delivery, Policy, Request, ask_digest
 from foretell_spec.sidecar import Answer, Dissent, Sidecar
 from foretell_spec.tensor import (
     FIELD_MODULUS,
@@ -38,6 +39,7 @@ from foretell_spec.tensor import (
     quantise,
     tensor_hash,
 )
+from foretell_spec.terms import Terms
 
 FOLDER = Path(__file__).parent.parent / "tests" / "vectors"
 CHAIN_ID = 31337
@@ -60,6 +62,7 @@ def main(arguments: list[str]) -> int:
         "draw": draws,
         "commitment": commitments,
         "seeded": seeded,
+        "settlement": settlements,
     }
     stale = 0
     for name, make in makers.items():
@@ -238,6 +241,73 @@ def manifests() -> Vectors:
     }
 
 
+def settlements() -> Vectors:
+    """Ids of requests, commitments to deliveries, and what requesters and operators sign of them."""
+    manifest = example_manifest()
+    requester = KEY.public_key.to_checksum_address()
+    terms = Terms.of(manifest)
+    policy = Policy(4, True, 300_000, 1_700_000_600, 2 * WAD)
+    request = Request(
+        requester, 3, manifest.model_id, tensor_hash((256, -512)), terms.word, policy, WAD, 1_700_000_000
+    )
+    receipt = replace(request, policy=replace(policy, min_assurance=1), from_receipt=True)
+    delivery = Delivery(requester, tensor_hash((77,)), 1_700_000_012, 5)
+    disputed = replace(
+        delivery,
+        challenger=SETTLEMENT,
+        challenger_output_hash=tensor_hash((78,)),
+        disputed_at=1_700_000_024,
+        compensation=7,
+    )
+    ask = (requester, 3, request.model_id, request.input_hash, policy, WAD)
+    hashes = [keccak(text=f"bundle {index}") for index in range(3)]
+    return {
+        "terms": [
+            {"name": name, "word": str(each.word), **_fields(each)}
+            for name, each in [("open", terms), ("stopped", replace(terms, is_open=False))]
+        ],
+        "request": [
+            {
+                "name": name,
+                "chain_id": CHAIN_ID,
+                "settlement": SETTLEMENT,
+                **_fields(each),
+                "request_id": _hex(each.id(CHAIN_ID, SETTLEMENT)),
+            }
+            for name, each in [("asked", request), ("receipt", receipt)]
+        ],
+        "delivery": [
+            {"name": name, **_fields(each), "commitment": str(each.commitment)}
+            for name, each in [("empty", Delivery()), ("delivered", delivery), ("disputed", disputed)]
+        ],
+        "ask": [
+            {
+                "name": "signed by a requester",
+                "chain_id": CHAIN_ID,
+                "settlement": SETTLEMENT,
+                **_fields(replace(request, created_at=0)),
+                "digest": _hex(ask_digest(CHAIN_ID, SETTLEMENT, *ask)),
+            }
+        ],
+        "batch": [
+            {
+                "name": f"of {count}",
+                "chain_id": CHAIN_ID,
+                "verifying_contract": SETTLEMENT,
+                "struct_hashes": [_hex(each) for each in hashes[:count]],
+                "digest": _hex(batch_digest(CHAIN_ID, SETTLEMENT, hashes[:count])),
+            }
+            for count in range(4)
+        ],
+    }
+
+
+def _fields(struct: Any) -> dict[str, Any]:
+    """Fields of a struct, those of its policy beside them."""
+    values = asdict(struct)
+    return {name: _word(value) for name, value in {**values, **values.pop("policy", {})}.items()}
+
+
 def _word(value: object) -> str:
     return (
         "0x" + value.hex()
@@ -264,20 +334,6 @@ def bundles() -> Vectors:
         "r over the order": b"\xff" * 32 + bundle.signature[32:],
     }
     return {
-        "request_id": [
-            {
-                "name": "through Settlement",
-                "model_id": _hex(model_id),
-                "requester": operator,
-                "settlement": SETTLEMENT,
-                "nonce": 3,
-                "chain_id": CHAIN_ID,
-                "input_hash": _hex(bundle.input_hash),
-                "request_id": _hex(
-                    settlement_request_id(CHAIN_ID, SETTLEMENT, operator, 3, model_id, bundle.input_hash)
-                ),
-            }
-        ],
         "bundle": [
             {
                 "name": name,

@@ -25,6 +25,7 @@ from foretell_spec.addresses import (
     SETTLEMENT,
 )
 from foretell_spec.bundle import Bundle
+from foretell_spec.settlement import STORY, Delivery, Request, inputs_of
 from foretell_spec.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Inference(ManagerAccessMixin):
         operator = operator or self.operators[0]
         bundle = self._signed(request_id, outputs, operator)
         return self.settlement.deliver(
-            request_id,
+            self.request_of(request_id).words(),
             list(bundle.outputs),
             operator.address,
             bundle.signature,
@@ -120,7 +121,8 @@ class Inference(ManagerAccessMixin):
         operator = operator or self.operators[-1]
         bundle = self._signed(request_id, outputs, operator)
         return self.settlement.challenge(
-            request_id,
+            self.request_of(request_id).words(),
+            self.delivery_of(request_id).words(),
             list(bundle.outputs),
             operator.address,
             bundle.signature,
@@ -132,31 +134,69 @@ class Inference(ManagerAccessMixin):
         model, inputs = self._question(request_id)
         outputs, proof = self.devnet.prove(model, inputs)
         return self.settlement.prove(
-            request_id, list(inputs), list(outputs), proof, sender=self._as_ape(self.devnet.treasury)
+            self.request_of(request_id).words(),
+            self.delivery_of(request_id).words(),
+            list(inputs),
+            list(outputs),
+            proof,
+            sender=self._as_ape(self.devnet.treasury),
         )
 
     def finalize(self, request_id: bytes) -> "ReceiptAPI":
         """Let the challenge window of a delivered request pass, and make it final."""
         model, _ = self._question(request_id)
-        over = self.settlement.request_of(request_id).delivered_at + model.manifest.challenge_window
+        delivery = self.delivery_of(request_id)
+        over = delivery.delivered_at + model.manifest.challenge_window
         if self.chain_manager.pending_timestamp <= over:
             self.chain_manager.pending_timestamp = over + 1
         return self.settlement.finalise(
-            request_id, list(self._standing(request_id)), sender=self._as_ape(self.devnet.treasury)
+            self.request_of(request_id).words(),
+            delivery.words(),
+            list(self._standing(request_id)),
+            sender=self._as_ape(self.devnet.treasury),
         )
 
     # ---------------------------------------------------------------- what the chain says
 
+    def request_of(self, request_id: bytes) -> Request:
+        """What never changes of a request; ``.words()`` of it is what Settlement takes.
+
+        Raises:
+            ProviderError: Settlement knows no such request.
+        """
+        return Request.from_event(*self._asked(request_id))
+
+    def delivery_of(self, request_id: bytes) -> Delivery:
+        """What is known of a request since its delivery; ``.words()`` of it is what Settlement takes."""
+        return Delivery.from_events(self._story(request_id))
+
+    def _asked(self, request_id: bytes) -> tuple[str, Any]:
+        for name, args in self._story(request_id):
+            if name in ("Requested", "ReceiptSettled"):
+                return name, args
+        raise ProviderError(f"Settlement knows no request 0x{bytes(request_id).hex()}")
+
+    def _story(self, request_id: bytes) -> list[tuple[str, Any]]:
+        """Settlement's events of a request from which its structs follow, in order."""
+        settlement = self.devnet.settlement
+        logs = [
+            log
+            for name in STORY
+            for log in settlement.events[name]().get_logs(
+                from_block=0, argument_filters={"request_id": bytes(request_id)}
+            )
+        ]
+        logs.sort(key=lambda log: (log["blockNumber"], log["logIndex"]))
+        return [(log["event"], log["args"]) for log in logs]
+
     def _question(self, request_id: bytes) -> tuple[RegisteredModel, Tensor]:
-        asked = self._event("Requested", request_id) or self._event("ReceiptSettled", request_id)
-        if asked is None:
-            raise ProviderError(f"Settlement knows no request 0x{bytes(request_id).hex()}")
+        _, asked = self._asked(request_id)
         model = self.devnet.models.get(asked["model_id"])
         if model is None:
             raise ProviderError(
                 f"model 0x{asked['model_id'].hex()} is not served: inference.model(folder) does"
             )
-        return model, tuple(asked["inputs_q"])
+        return model, inputs_of(asked)
 
     def _standing(self, request_id: bytes) -> Tensor:
         """The delivered output, which no contract stores."""

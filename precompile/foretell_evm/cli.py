@@ -19,6 +19,7 @@ from foretell_evm.rpc.callers import Callers
 from foretell_evm.rpc.http import bind, serve
 from foretell_spec.addresses import (
     CIRCUIT_VERIFIER,
+    DISPUTES,
     MODEL_REGISTRY,
     OPERATOR_REGISTRY,
     PRECOMPILE,
@@ -118,6 +119,7 @@ def _banner(chain: ForetellChain, url: str) -> str:
         "ModelRegistry": MODEL_REGISTRY,
         "OperatorRegistry": OPERATOR_REGISTRY,
         "Settlement": SETTLEMENT,
+        "Disputes": DISPUTES,
         "CircuitVerifier": CIRCUIT_VERIFIER,
     }
     if config.opengradient is not None:

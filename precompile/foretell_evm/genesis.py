@@ -33,6 +33,7 @@ from foretell_evm.opengradient.description import OpenGradientDescription
 from foretell_evm.vm import ForetellVM, chain_class
 from foretell_spec.addresses import (
     CIRCUIT_VERIFIER,
+    DISPUTES,
     MODEL_REGISTRY,
     OPERATOR_REGISTRY,
     PRECOMPILE,
@@ -75,7 +76,6 @@ class _RecordingState(PragueState):
 
 
 def _constructors(system: SystemParameters) -> list[_Constructor]:
-    addresses = [MODEL_REGISTRY, OPERATOR_REGISTRY, CIRCUIT_VERIFIER, PRECOMPILE]
     return [
         ("ModelRegistry", MODEL_REGISTRY, [], []),
         (
@@ -86,10 +86,16 @@ def _constructors(system: SystemParameters) -> list[_Constructor]:
         ),
         ("CircuitVerifier", CIRCUIT_VERIFIER, ["address"], [MODEL_REGISTRY]),
         (
+            "Disputes",
+            DISPUTES,
+            ["address", "address", "uint256"],
+            [OPERATOR_REGISTRY, CIRCUIT_VERIFIER, system.dispute_bond],
+        ),
+        (
             "Settlement",
             SETTLEMENT,
-            ["address"] * 4 + ["uint256"] * 2,
-            [*addresses, system.dispute_bond, system.cancel_delay],
+            ["address", "address", "address", "uint256"],
+            [MODEL_REGISTRY, DISPUTES, PRECOMPILE, system.cancel_delay],
         ),
     ]
 

@@ -21,5 +21,6 @@ MODEL_REGISTRY: Final = _at(1)
 OPERATOR_REGISTRY: Final = _at(2)
 SETTLEMENT: Final = _at(3)
 CIRCUIT_VERIFIER: Final = _at(4)
+DISPUTES: Final = _at(5)
 
 ZERO_ADDRESS: Final = to_checksum_address(b"\0" * 20)

@@ -57,11 +57,14 @@ class Terms:
         Raises:
             SpecError: it names no class, or has bits that mean nothing.
         """
-        rest, values = word, []
+        rest, values = word, list[int]()
         for bits in _BITS:
             values.append(rest & ((1 << bits) - 1))
             rest >>= bits
-        determinism, *numbers, is_open = values
+        determinism, input_scale, output_scale, inputs, outputs, challenge, proof, is_open = values
         if rest or determinism not in set(DeterminismClass):
             raise SpecError(f"{word:#x} are no terms of a model")
-        return cls(DeterminismClass(determinism), *numbers, is_open=bool(is_open))
+        return cls(
+            DeterminismClass(determinism), input_scale, output_scale, inputs, outputs, challenge, proof,
+            bool(is_open),
+        )  # fmt: skip

@@ -1,7 +1,8 @@
 """The chain as the relayer needs it: a small protocol, and its implementation on web3.py over JSON-RPC."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Protocol, TypeVar
 
 import aiohttp
@@ -23,6 +24,9 @@ from foretell_relayer.core import Status, View
 from foretell_relayer.errors import NotSettlement, RpcRefused, RpcUnreachable, WouldRevert
 from foretell_relayer.records import BlockRef
 from foretell_relayer.redact import Redactor
+from foretell_relayer.watch.ranges import Ranges
+from foretell_spec.errors import SpecError
+from foretell_spec.settlement import STORY, Delivery, Request
 
 T = TypeVar("T")
 WATCHED: Final = (
@@ -97,8 +101,15 @@ class Chain(Protocol):
         """Settlement's events in these blocks (inclusive), in order."""
         ...
 
-    async def view(self, request_id: bytes, block: int | None = None) -> View:
-        """What Settlement says of a request, now or at the end of a block."""
+    async def view(self, request_id: bytes, since: int, block: int | None = None) -> View:
+        """What Settlement says of a request, now or at the end of a block.
+
+        Its events since block ``since``, in which it was opened, tell what the contract keeps a hash of.
+        """
+        ...
+
+    async def structs(self, request_id: bytes, since: int) -> tuple[Request, Delivery]:
+        """What Settlement takes to move a request on, rebuilt from its events since block ``since``."""
         ...
 
     async def free_bond(self, operator: ChecksumAddress) -> int:
@@ -170,7 +181,8 @@ class Web3Chain:
         self._redact = Redactor(url)
         self.settlement = settlement
         self._contract = self._w3.eth.contract(address=settlement, abi=load("Settlement").abi)
-        self._topics = {bytes(HexBytes(self._contract.events[name]().topic)): name for name in WATCHED}
+        names = {*WATCHED, *STORY}
+        self._topics = {bytes(HexBytes(self._contract.events[name]().topic)): name for name in names}
         self._operators: Any = None
         self._models: Any = None
 
@@ -215,14 +227,27 @@ class Web3Chain:
             return None
 
     async def events(self, first: int, last: int) -> list[Event]:
+        return await self._events(WATCHED, first, last)
+
+    async def _events(
+        self, names: Collection[str], first: int, last: int, request_id: bytes | None = None
+    ) -> list[Event]:
+        topics: list[Any] = [[HexBytes(topic) for topic, name in self._topics.items() if name in names]]
+        if request_id is not None:
+            topics.append(HexBytes(request_id))
         query: FilterParams = {
             "address": self.settlement,
             "fromBlock": first,
             "toBlock": last,
-            "topics": [[HexBytes(topic) for topic in self._topics]],
+            "topics": topics,
         }
         logs = await self._ask(self._w3.eth.get_logs(query))
-        return [self._event(entry) for entry in sorted(logs, key=lambda e: (e["blockNumber"], e["logIndex"]))]
+        events = [
+            self._event(entry) for entry in sorted(logs, key=lambda e: (e["blockNumber"], e["logIndex"]))
+        ]
+        if any(event.name not in names or request_id not in (None, event.request_id) for event in events):
+            raise RpcRefused("the node returned logs that nobody asked for")
+        return events
 
     def _event(self, entry: Any) -> Event:
         name = self._topics.get(bytes(entry["topics"][0])) if entry["topics"] else None
@@ -235,23 +260,51 @@ class Web3Chain:
             raise RpcRefused(f"the node returned a malformed log: {self._text(error)}") from None
         return Event(name, BlockRef(entry["blockNumber"], bytes(entry["blockHash"])), dict(decoded["args"]))
 
-    async def view(self, request_id: bytes, block: int | None = None) -> View:
-        call = self._contract.functions.request_of(request_id)
-        request = await self._ask(call.call(block_identifier="latest" if block is None else block))
-        values = dict(zip(self._fields, request, strict=True))
+    async def view(self, request_id: bytes, since: int, block: int | None = None) -> View:
+        last = block if block is not None else int(await self._ask(self._w3.eth.block_number))
+        state = await self._state(request_id, last)
+        status, delivery = Status(state["status"]), Delivery()
+        if status in (Status.DELIVERED, Status.DISPUTED):
+            delivery = _delivery(await self._story(request_id, since, last), state["commitment"])
         return View(
-            status=Status(values["status"]),
-            operator=values["operator"],
-            output_hash=bytes(values["output_hash"]),
-            delivered_at=values["delivered_at"],
-            challenger=values["challenger"],
-            disputed_at=values["disputed_at"],
+            status=status,
+            operator=delivery.operator,
+            output_hash=delivery.output_hash,
+            delivered_at=delivery.delivered_at,
+            challenger=delivery.challenger,
+            disputed_at=delivery.disputed_at,
         )
 
-    @property
-    def _fields(self) -> list[str]:
-        abi = next(entry for entry in load("Settlement").abi if entry.get("name") == "request_of")
-        return [component["name"] for component in abi["outputs"][0]["components"]]
+    async def structs(self, request_id: bytes, since: int) -> tuple[Request, Delivery]:
+        last = int(await self._ask(self._w3.eth.block_number))
+        state = await self._state(request_id, last)
+        events = await self._story(request_id, since, last)
+        if not events:
+            raise RpcRefused("the node has no event of a request that it knew")
+        try:
+            request = Request.from_event(events[0].name, events[0].args)
+        except (SpecError, KeyError) as error:
+            raise RpcRefused(f"the node's events of a request make no sense: {self._text(error)}") from None
+        return request, _delivery(events, state["commitment"])
+
+    async def _state(self, request_id: bytes, block: int) -> dict[str, int]:
+        call = self._contract.functions.state_of(request_id)
+        return dict(zip(_state_fields(), await self._ask(call.call(block_identifier=block)), strict=True))
+
+    async def _story(self, request_id: bytes, first: int, last: int) -> list[Event]:
+        """All events of a request from which its structs follow."""
+        ranges, events = Ranges(), list[Event]()
+        while first <= last:
+            begin, end = ranges.next(first, last)
+            try:
+                events += await self._events(STORY, begin, end, request_id)
+            except RpcRefused:
+                if not ranges.failed():
+                    raise
+                continue
+            ranges.succeeded()
+            first = end + 1
+        return events
 
     async def free_bond(self, operator: ChecksumAddress) -> int:
         return int(await self._ask(self._operators.functions.free_bond(operator).call()))
@@ -327,6 +380,20 @@ class Web3Chain:
         else:
             text = str(error) or type(error).__name__
         return self._redact(text)[:MESSAGE_LIMIT]
+
+
+@cache
+def _state_fields() -> tuple[str, ...]:
+    abi = next(entry for entry in load("Settlement").abi if entry.get("name") == "state_of")
+    return tuple(component["name"] for component in abi["outputs"][0]["components"])
+
+
+def _delivery(events: Iterable[Event], commitment: int) -> Delivery:
+    """The delivery that events lead to, which the contract must have a hash of; zero: of none."""
+    delivery = Delivery.from_events((event.name, event.args) for event in events)
+    if commitment not in (0, delivery.commitment):
+        raise RpcRefused("the node's events of a request are not those that the contract has a hash of")
+    return delivery
 
 
 def _ref(block: Any) -> BlockRef:

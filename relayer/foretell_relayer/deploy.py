@@ -46,15 +46,17 @@ class AddressBook:
 
     model_registry: ChecksumAddress
     operator_registry: ChecksumAddress
-    settlement: ChecksumAddress
     circuit_verifier: ChecksumAddress
+    disputes: ChecksumAddress
+    settlement: ChecksumAddress
 
 
 FORK: Final = AddressBook(
     model_registry=addresses.MODEL_REGISTRY,
     operator_registry=addresses.OPERATOR_REGISTRY,
-    settlement=addresses.SETTLEMENT,
     circuit_verifier=addresses.CIRCUIT_VERIFIER,
+    disputes=addresses.DISPUTES,
+    settlement=addresses.SETTLEMENT,
 )
 """The fork has the contracts in its genesis block."""
 
@@ -73,23 +75,17 @@ def deploy_protocol(w3: Web3, account: LocalAccount, params: ProtocolParams | No
     """
     params = params or ProtocolParams()
     nonce = w3.eth.get_transaction_count(account.address)
-    places = [create_address(account.address, nonce + index) for index in range(4)]
+    places = [create_address(account.address, nonce + index) for index in range(5)]
     book = AddressBook(*places)
     constructors: tuple[tuple[str, tuple[Any, ...]], ...] = (
         ("ModelRegistry", ()),
         ("OperatorRegistry", (book.settlement, params.min_bond, params.unbonding_period)),
+        ("CircuitVerifier", (book.model_registry,)),
+        ("Disputes", (book.operator_registry, book.circuit_verifier, params.dispute_bond)),
         (
             "Settlement",
-            (
-                book.model_registry,
-                book.operator_registry,
-                book.circuit_verifier,
-                params.precompile,
-                params.dispute_bond,
-                params.cancel_delay,
-            ),
+            (book.model_registry, book.disputes, params.precompile, params.cancel_delay),
         ),
-        ("CircuitVerifier", (book.model_registry,)),
     )
     for (name, arguments), place in zip(constructors, places, strict=True):
         if deploy(w3, account, name, *arguments) != place:

@@ -26,6 +26,7 @@ from foretell_relayer.errors import (
     RpcUnreachable,
 )
 from foretell_relayer.records import BlockRef
+from foretell_spec.settlement import Delivery, Request
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -116,10 +117,13 @@ class Nodes:
     async def events(self, first: int, last: int) -> list[Event]:
         return await self._agree(lambda chain: chain.events(first, last), height=last)
 
-    async def view(self, request_id: bytes, block: int | None = None) -> View:
+    async def view(self, request_id: bytes, since: int, block: int | None = None) -> View:
         if block is not None:
-            return await self._agree(lambda chain: chain.view(request_id, block), height=block)
-        return await self._first(lambda chain: chain.view(request_id))
+            return await self._agree(lambda chain: chain.view(request_id, since, block), height=block)
+        return await self._first(lambda chain: chain.view(request_id, since))
+
+    async def structs(self, request_id: bytes, since: int) -> tuple[Request, Delivery]:
+        return await self._first(lambda chain: chain.structs(request_id, since))
 
     async def free_bond(self, operator: ChecksumAddress) -> int:
         return await self._first(lambda chain: chain.free_bond(operator))

@@ -61,7 +61,7 @@ class Decider:
         if manifest is None:
             return Step(StepKind.WAIT, "the model is not served here any longer")
         facts = row.found.facts(manifest.challenge_window, manifest.proof_window)
-        view = await context.chain.view(row.request_id)
+        view = await context.chain.view(row.request_id, row.found.block_number)
         step = next_step(facts, view, self._stand(row, free_bond), now, context.settings.rules)
         if view.status is Status.OPEN:
             return self._intake.admit(row, facts, step, now)
@@ -74,7 +74,8 @@ class Decider:
         confirmed = self._context.confirmed
         if self._context.settings.confirmations == 1 or confirmed is None:
             return True
-        return (await self._context.chain.view(row.request_id, max(confirmed, 0))).status is status
+        since = row.found.block_number
+        return (await self._context.chain.view(row.request_id, since, max(confirmed, 0))).status is status
 
     def _stand(self, row: Row, free_bond: int) -> Stand:
         return Stand(

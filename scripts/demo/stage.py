@@ -46,9 +46,6 @@ from foretell_spec.tensor import Tensor, tensor_hash
 
 ETHER: Final = 10**18
 BOND: Final = 50 * ETHER
-LAST_EVENTS: Final = frozenset({"CallbackSucceeded", "CallbackFailed"})
-"""What Settlement logs last of an insured result: it has told the contract."""
-
 SWAP_GAS: Final = 3_000_000
 RELAY_START: Final = 30.0
 STEP_LIMIT: Final = 90.0
@@ -274,7 +271,8 @@ class Stage:
         """
         seen: set[tuple[int, int]] = set()
         deadline = time.monotonic() + STEP_LIMIT
-        while time.monotonic() < deadline:
+        final = False
+        while time.monotonic() < deadline and not final:
             for event in self._events(request_id, from_block):
                 place = (event["blockNumber"], event["logIndex"])
                 if place in seen:
@@ -282,10 +280,11 @@ class Stage:
                 seen.add(place)
                 gas = self.devnet.w3.eth.get_transaction_receipt(event["transactionHash"])["gasUsed"]
                 yield event, gas
-                if event["event"] in LAST_EVENTS:
-                    return
+                # In the same transaction Settlement pays, slashes and tells the contract.
+                final = final or event["event"] == "Finalised"
             time.sleep(0.02)
-        raise StageError(f"not settled within {STEP_LIMIT:.0f} s; see {self._folder / 'relay.log'}")
+        if not final:
+            raise StageError(f"not settled within {STEP_LIMIT:.0f} s; see {self._folder / 'relay.log'}")
 
     def _events(self, request_id: bytes, from_block: int) -> list[EventData]:
         settlement = self.devnet.settlement

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from foretell_relayer import deploy
 from foretell_relayer.models import folder as folders
 from foretell_relayer.models.folder import ModelFolder
 from foretell_spec.bundle import Bundle
+from foretell_spec.settlement import STORY, Delivery, Request
 from foretell_spec.tensor import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,21 +143,36 @@ class Stage:
 
         bundle = Bundle(request_id, self.folder.model_id, self.inputs, outputs, operator.address)
         signed = bundle.signed(keys.PrivateKey(operator.key), CHAIN_ID, self.book.settlement)
-        call = self.settlement.functions.deliver(request_id, outputs, operator.address, signed.signature)
+        request, _ = self.structs(request_id)
+        call = self.settlement.functions.deliver(
+            request.words(), outputs, operator.address, signed.signature
+        )
         deploy.transact(self.anvil.w3, operator, call)
 
     def view(self, request_id: bytes) -> dict[str, Any]:
-        """Settlement's record of a request."""
-        names = [part["name"] for part in self._request_of["outputs"][0]["components"]]
-        return dict(zip(names, self.settlement.functions.request_of(request_id).call(), strict=True))
+        """What Settlement and its events tell of a request."""
+        request, delivery = self.structs(request_id)
+        state_of = next(entry for entry in self.settlement.abi if entry.get("name") == "state_of")
+        names = [part["name"] for part in state_of["outputs"][0]["components"]]
+        state = dict(zip(names, self.settlement.functions.state_of(request_id).call(), strict=True))
+        assert state["commitment"] in (0, delivery.commitment)
+        return {**asdict(request), **asdict(delivery), **state}
 
-    @property
-    def _request_of(self) -> Any:
-        return next(entry for entry in self.settlement.abi if entry.get("name") == "request_of")
+    def structs(self, request_id: bytes) -> tuple[Request, Delivery]:
+        """What Settlement takes to move a request on."""
+        story = [
+            (log["blockNumber"], log["logIndex"], log["event"], log["args"])
+            for name in STORY
+            for log in self.settlement.events[name]().get_logs(
+                from_block=0, argument_filters={"request_id": request_id}
+            )
+        ]
+        events = [(name, args) for _, _, name, args in sorted(story, key=lambda entry: entry[:2])]
+        return Request.from_event(*events[0]), Delivery.from_events(events)
 
     def status(self, request_id: bytes) -> int:
-        """Status code."""
-        return int(self.settlement.functions.status_of(request_id).call())
+        """Status code as it is stored: a result that is final by time reads DELIVERED until it is paid for."""
+        return int(self.settlement.functions.state_of(request_id).call()[0])
 
     def wait_status(self, request_id: bytes, status: int) -> dict[str, Any]:
         """Settlement's record once the request has this status."""

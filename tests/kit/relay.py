@@ -21,7 +21,9 @@ from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.assurance import Assurance
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import Manifest
-from foretell_spec.tensor import Tensor
+from foretell_spec.settlement import Delivery, Policy, Request
+from foretell_spec.tensor import WAD, Tensor, tensor_hash
+from foretell_spec.terms import Terms
 
 SETTLEMENT = to_checksum_address("0x" + "5e" * 20)
 OPERATOR = to_checksum_address("0x" + "0a" * 20)
@@ -45,6 +47,17 @@ MANIFEST = Manifest(
     proof_window=1800,
 )
 MODEL_ID = MANIFEST.model_id
+REQUEST = Request(
+    requester=REQUESTER,
+    nonce=0,
+    model_id=MODEL_ID,
+    input_hash=tensor_hash((3, -4)),
+    terms=Terms.of(MANIFEST).word,
+    policy=Policy(1, False, 0, START + 600, ETHER),
+    fee=7,
+    created_at=START,
+)
+DELIVERY = Delivery(operator=OTHER, output_hash=b"\4" * 32, delivered_at=START)
 
 
 def request_id(number: int) -> bytes:
@@ -70,6 +83,11 @@ def make_found(number: int = 0, **overrides: Any) -> Found:
     return Found(**{**values, **overrides})
 
 
+def wads(quantised: Tensor) -> list[int]:
+    """WAD inputs that are quantised to these."""
+    return [q * WAD >> MANIFEST.input_scale for q in quantised]
+
+
 def requested(found: Found, block: BlockRef) -> Event:
     """The event of a request."""
     policy = {
@@ -83,7 +101,10 @@ def requested(found: Found, block: BlockRef) -> Event:
         "request_id": found.request_id,
         "model_id": found.model_id,
         "requester": found.requester,
-        "inputs_q": list(found.inputs),
+        "nonce": 0,
+        "inputs": wads(found.inputs),
+        "terms": Terms.of(MANIFEST).word,
+        "created_at": START,
         "policy": policy,
         "fee": found.fee,
     }
@@ -168,9 +189,13 @@ class FakeChain:
             raise RpcRefused(f"query exceeds {self.most_blocks} blocks")
         return [event for event in self.logs if first <= event.block.number <= last]
 
-    async def view(self, request_id: bytes, block: int | None = None) -> View:
+    async def view(self, request_id: bytes, since: int, block: int | None = None) -> View:
         self._check("view")
         return self.views.get(request_id, a_view(Status.NONE))
+
+    async def structs(self, request_id: bytes, since: int) -> tuple[Request, Delivery]:
+        self._check("structs")
+        return REQUEST, DELIVERY
 
     async def free_bond(self, operator: ChecksumAddress) -> int:
         return self.bond

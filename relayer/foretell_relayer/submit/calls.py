@@ -7,6 +7,7 @@ from foretell_relayer.core import StepKind
 from foretell_relayer.records import Identity, Row
 from foretell_relayer.signers import Signer
 from foretell_spec.bundle import Bundle
+from foretell_spec.settlement import Delivery, Request
 
 LOST_RACES: Final = frozenset(
     {
@@ -16,6 +17,8 @@ LOST_RACES: Final = frozenset(
         "settlement: nothing to finalise",
         "settlement: nothing to expire",
         "settlement: another output was delivered",
+        "settlement: another delivery",
+        "settlement: result is final",
     }
 )
 """Reverts that mean: somebody else was quicker. No error, for the chain has what it should have."""
@@ -32,24 +35,31 @@ class Call:
     arguments: tuple[Any, ...]
 
 
-async def build(row: Row, kind: StepKind, signer: Signer, identity: Identity) -> Call | None:
-    """The call that a step makes; ``None`` where we do not have (any longer) what it takes."""
-    request_id, inputs, outputs = row.request_id, row.found.inputs, row.outputs
+async def build(
+    row: Row, kind: StepKind, signer: Signer, identity: Identity, structs: tuple[Request, Delivery]
+) -> Call | None:
+    """The call that a step makes; ``None`` where we do not have (any longer) what it takes.
+
+    ``structs`` are what the chain knows the request by.
+    """
+    request, delivery = (struct.words() for struct in structs)
+    inputs, outputs = row.found.inputs, row.outputs
     if kind is StepKind.EXPIRE:
-        return Call("expire", (request_id,))
+        return Call("expire", (request, delivery))
     if outputs is None:
         return None
     if kind is StepKind.FINALISE:
-        return Call("finalise", (request_id, outputs))
+        return Call("finalise", (request, delivery, outputs))
     if kind in (StepKind.DELIVER, StepKind.CHALLENGE):
-        return Call(kind.value, (request_id, outputs, identity.operator, await _sign(row, signer, identity)))
+        known = (request,) if kind is StepKind.DELIVER else (request, delivery)
+        return Call(kind.value, (*known, outputs, identity.operator, await _sign(row, signer, identity)))
     if row.proof is None:
         return None
     if kind is StepKind.SUBMIT_PROOF:
-        return Call("prove", (request_id, inputs, outputs, row.proof))
+        return Call("prove", (request, delivery, inputs, outputs, row.proof))
     if kind is StepKind.DELIVER_PROVEN:
         signature = await _sign(row, signer, identity)
-        arguments = (request_id, inputs, outputs, identity.operator, signature, row.proof)
+        arguments = (request, inputs, outputs, identity.operator, signature, row.proof)
         return Call("deliver_proven", arguments)
     raise ValueError(f"{kind} is no transaction")
 

@@ -95,7 +95,8 @@ class Sender:
             KeyStoreError: it carries a signature, and the signer does not sign.
         """
         context = self._context
-        call = await build(row, kind, context.signer, context.identity)
+        structs = await context.chain.structs(row.request_id, row.found.block_number)
+        call = await build(row, kind, context.signer, context.identity, structs)
         if call is None:
             return None
         data = context.chain.calldata(call.function, call.arguments)

@@ -12,6 +12,7 @@ from foretell_relayer.records import BlockRef, Found
 from foretell_relayer.store import KEPT_BLOCKS
 from foretell_relayer.watch.ranges import Ranges
 from foretell_spec.assurance import Assurance
+from foretell_spec.settlement import inputs_of
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +177,7 @@ def found(event: Event) -> Found:
         request_id=event.request_id,
         model_id=bytes(args["model_id"]),
         requester=args["requester"],
-        inputs=tuple(args["inputs_q"]),
+        inputs=inputs_of(args),
         min_assurance=Assurance.SIGNED if receipt else Assurance(policy["min_assurance"]),
         provisional=bool(policy.get("provisional", False)),
         from_receipt=receipt,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from eth_keys.constants import SECPK1_N
 
-from foretell_spec.bundle import SIGNATURE_BYTES, sign_digest
+from foretell_spec.bundle import SIGNATURE_BYTES, batch_digest, sign_digest
 from tests.kit.chain import CHAIN_ID, Contract, RevertedError, reverts
 from tests.kit.vectors import cases, raw
 from tests.kit.world import World, key_of
@@ -27,6 +27,18 @@ def test_digest__vector__gives_the_expected(bundle: Contract, vector: dict[str, 
         vector["verifying_contract"], *(raw(vector[name]) for name in names), vector["operator"]
     )
     assert digest == raw(vector["digest"])
+
+
+@pytest.mark.parametrize("vector", cases("settlement", "batch"))
+def test_batch_digest__vector__gives_the_expected(bundle: Contract, vector: dict[str, Any]) -> None:
+    hashes = [raw(each) for each in vector["struct_hashes"]]
+    assert bundle.batch_digest(vector["verifying_contract"], hashes) == raw(vector["digest"])
+
+
+def test_batch_digest__largest__is_that_of_the_specification(bundle: Contract) -> None:
+    hashes = [bytes([index]) * 32 for index in range(100)]
+    expected = batch_digest(CHAIN_ID, bundle.address, hashes)
+    assert bundle.batch_digest(bundle.address, hashes) == expected
 
 
 @pytest.mark.parametrize("vector", cases("bundle", "bundle"))

@@ -100,7 +100,7 @@ def test_decide__final_in_a_young_block_only__waits_for_confirmations(tmp_path, 
     chain.mine(5)
     newest, asked = chain.views[request_id], []
 
-    async def view(request_id, block=None):
+    async def view(request_id, since, block=None):
         asked.append(block)
         return newest if block is None else a_view(Status.DELIVERED)
 
@@ -109,7 +109,7 @@ def test_decide__final_in_a_young_block_only__waits_for_confirmations(tmp_path, 
     assert context.journal.get(request_id).outcome is None
     assert asked == [None, 3]
 
-    async def view_everywhere(request_id, block=None):
+    async def view_everywhere(request_id, since, block=None):
         return newest
 
     chain.view = view_everywhere

@@ -17,7 +17,17 @@ from foretell_relayer.submit.follower import MISSES, NOOP
 from foretell_relayer.submit.submitter import Submitter
 from foretell_spec.bundle import Bundle
 from tests.kit.anvil import ROOT
-from tests.kit.relay import CHAIN_ID, MODEL_ID, OPERATOR, SETTLEMENT, FakeChain, make_context, make_found
+from tests.kit.relay import (
+    CHAIN_ID,
+    DELIVERY,
+    MODEL_ID,
+    OPERATOR,
+    REQUEST,
+    SETTLEMENT,
+    FakeChain,
+    make_context,
+    make_found,
+)
 
 OUTPUTS = (-1,)
 PROOF = b"proof"
@@ -400,16 +410,18 @@ def test_build__each_step__has_the_arguments_of_its_function(context):
     signature = asyncio.run(context.signer.sign_bundle(bundle, CHAIN_ID, SETTLEMENT))
 
     def arguments(kind):
-        call = asyncio.run(build(row, kind, context.signer, context.identity))
+        call = asyncio.run(build(row, kind, context.signer, context.identity, (REQUEST, DELIVERY)))
         return call.function, *call.arguments
 
     inputs = row.found.inputs
-    assert arguments(StepKind.DELIVER) == ("deliver", request_id, OUTPUTS, OPERATOR, signature)
-    assert arguments(StepKind.CHALLENGE) == ("challenge", request_id, OUTPUTS, OPERATOR, signature)
-    assert arguments(StepKind.SUBMIT_PROOF) == ("prove", request_id, inputs, OUTPUTS, PROOF)
-    assert arguments(StepKind.FINALISE) == ("finalise", request_id, OUTPUTS)
-    assert arguments(StepKind.EXPIRE) == ("expire", request_id)
-    proven = ("deliver_proven", request_id, inputs, OUTPUTS, OPERATOR, signature, PROOF)
+    request, delivery = REQUEST.words(), DELIVERY.words()
+    known = (request, delivery)
+    assert arguments(StepKind.DELIVER) == ("deliver", request, OUTPUTS, OPERATOR, signature)
+    assert arguments(StepKind.CHALLENGE) == ("challenge", *known, OUTPUTS, OPERATOR, signature)
+    assert arguments(StepKind.SUBMIT_PROOF) == ("prove", *known, inputs, OUTPUTS, PROOF)
+    assert arguments(StepKind.FINALISE) == ("finalise", *known, OUTPUTS)
+    assert arguments(StepKind.EXPIRE) == ("expire", *known)
+    proven = ("deliver_proven", request, inputs, OUTPUTS, OPERATOR, signature, PROOF)
     assert arguments(StepKind.DELIVER_PROVEN) == proven
 
 
@@ -417,14 +429,18 @@ def test_build__each_step__has_the_arguments_of_its_function(context):
 def test_build__proof_is_gone__builds_nothing(context, kind):
     row = context.journal.get(queue(context, proof=None))
 
-    assert asyncio.run(build(row, kind, context.signer, context.identity)) is None
+    assert asyncio.run(build(row, kind, context.signer, context.identity, (REQUEST, DELIVERY))) is None
 
 
 @pytest.mark.parametrize(
-    ("reasons", "source"), [(LOST_RACES, "Settlement.vy"), (REJECTIONS, "verifiers/CircuitVerifier.vy")]
+    ("reasons", "sources"),
+    [
+        (LOST_RACES, ("Settlement.vy", "Disputes.vy", "lib/outcomes.vy")),
+        (REJECTIONS, ("verifiers/CircuitVerifier.vy",)),
+    ],
 )
-def test_reasons__that_have_a_meaning_here__are_those_of_the_contract(reasons, source):
-    text = (ROOT / "contracts" / source).read_text()
+def test_reasons__that_have_a_meaning_here__are_those_of_the_contract(reasons, sources):
+    text = "".join((ROOT / "contracts" / source).read_text() for source in sources)
 
     assert [reason for reason in reasons if f'"{reason}"' not in text] == []
 

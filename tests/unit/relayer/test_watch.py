@@ -9,7 +9,8 @@ from foretell_relayer.watch import watcher as watching
 from foretell_relayer.watch.ranges import Ranges
 from foretell_relayer.watch.watcher import Watcher
 from foretell_spec.assurance import Assurance
-from tests.kit.relay import FakeChain, make_context, make_found, request_id, requested
+from foretell_spec.terms import Terms
+from tests.kit.relay import MANIFEST, FakeChain, make_context, make_found, request_id, requested, wads
 
 
 @pytest.fixture
@@ -74,7 +75,8 @@ def test_look__receipt__is_a_request_that_was_delivered_already(watcher, chain, 
     found = make_found()
     args = {
         "request_id": found.request_id, "model_id": found.model_id, "requester": found.requester,
-        "receipt_id": b"\3" * 32, "inputs_q": [3, -4], "operator": found.requester, "output_hash": b"\4" * 32,
+        "nonce": 0, "inputs": wads((3, -4)), "terms": Terms.of(MANIFEST).word, "created_at": 1,
+        "receipt_id": b"\3" * 32, "operator": found.requester, "output_hash": b"\4" * 32,
         "assurance": 1, "value_at_risk": 55, "fee": 7,
     }  # fmt: skip
     chain.logs.append(Event("ReceiptSettled", block, args))

@@ -5,17 +5,19 @@ import pytest
 from foretell_spec import abi, gas
 from foretell_spec.addresses import PRECOMPILE
 from foretell_spec.attestation import Statement, enclave_identity
-from foretell_spec.bundle import Bundle, recover_signer
+from foretell_spec.bundle import Bundle, batch_digest, recover_signer
 from foretell_spec.commitment import Commitment, Reveal, hide
 from foretell_spec.divergence import DeterminismClass, judge
 from foretell_spec.draw import draw, draw_seed, minus_log2
-from foretell_spec.errors import CalldataError, SignatureError, TensorError
+from foretell_spec.errors import CalldataError, SignatureError, SpecError, TensorError
 from foretell_spec.manifest import MANIFEST_WORDS, Manifest
 from foretell_spec.reasons import Reason, reason_of
-from foretell_spec.request import call_seed, settlement_request_id
+from foretell_spec.request import call_seed
 from foretell_spec.sampling import gumbel, sample
+from foretell_spec.settlement import Delivery, Policy, Request, ask_digest
 from foretell_spec.sidecar import Sidecar
 from foretell_spec.tensor import dequantise, from_felt, quantise, tensor_hash, to_felt
+from foretell_spec.terms import Terms
 from scripts.build_vectors import main as build_vectors
 from tests.kit.vectors import cases, raw, vectors
 
@@ -93,13 +95,62 @@ def test_bundle(row):
     assert bundle.hash == raw(row["hash"])
 
 
-@rows("bundle", "request_id")
-def test_settlement_request_id(row):
-    model_id, input_hash = raw(row["model_id"]), raw(row["input_hash"])
-    made = settlement_request_id(
-        row["chain_id"], row["settlement"], row["requester"], row["nonce"], model_id, input_hash
+def request_of(row):
+    policy = Policy(
+        *(int(row[name]) for name in ("min_assurance", "provisional", "callback_gas", "deadline")),
+        int(row["value_at_risk"]),
     )
-    assert made == raw(row["request_id"])
+    numbers = (int(row[name]) for name in ("fee", "created_at"))
+    hashes = (raw(row[name]) for name in ("model_id", "input_hash"))
+    from_receipt = bool(int(row["from_receipt"]))
+    return Request(
+        row["requester"], int(row["nonce"]), *hashes, int(row["terms"]), policy, *numbers, from_receipt
+    )
+
+
+@rows("settlement", "request")
+def test_settlement_request(row):
+    assert request_of(row).id(row["chain_id"], row["settlement"]) == raw(row["request_id"])
+
+
+@rows("settlement", "delivery")
+def test_settlement_delivery(row):
+    delivery = Delivery(
+        row["operator"], raw(row["output_hash"]), int(row["delivered_at"]), int(row["raised_fee"]),
+        row["challenger"], raw(row["challenger_output_hash"]), int(row["disputed_at"]),
+        int(row["compensation"]),
+    )  # fmt: skip
+    assert delivery.commitment == int(row["commitment"]) < 2**208
+
+
+@rows("settlement", "ask")
+def test_settlement_ask(row):
+    request = request_of(row)
+    made = ask_digest(
+        row["chain_id"], row["settlement"], request.requester, request.nonce, request.model_id,
+        request.input_hash, request.policy, request.fee,
+    )  # fmt: skip
+    assert made == raw(row["digest"])
+
+
+@rows("settlement", "batch")
+def test_settlement_batch(row):
+    hashes = [raw(each) for each in row["struct_hashes"]]
+    assert batch_digest(row["chain_id"], row["verifying_contract"], hashes) == raw(row["digest"])
+
+
+@rows("settlement", "terms")
+def test_settlement_terms(row):
+    terms = Terms.from_word(int(row["word"]))
+    assert terms.word == int(row["word"])
+    for name in ("determinism", "input_scale", "output_size", "challenge_window", "proof_window", "is_open"):
+        assert int(getattr(terms, name)) == int(row[name])
+
+
+@pytest.mark.parametrize("word", [1 << 185, 5, 2**256 - 1])
+def test_settlement_terms__no_terms__are_refused(word):
+    with pytest.raises(SpecError):
+        Terms.from_word(word)
 
 
 @rows("bundle", "sidecar")

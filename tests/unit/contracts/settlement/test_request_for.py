@@ -9,7 +9,7 @@ from eth_keys.datatypes import PrivateKey
 from foretell_spec.bundle import sign_digest
 from foretell_spec.settlement import Policy, ask_digest
 from foretell_spec.tensor import WAD, quantise, tensor_hash
-from tests.kit.chain import CHAIN_ID, Contract, RevertedError, Result, reverts
+from tests.kit.chain import CHAIN_ID, Contract, Result, RevertedError, reverts
 from tests.kit.manifest import SCALE
 from tests.kit.world import CANCEL_DELAY, DEADLINE_IN, FEE, INPUTS, OPEN, World, key_of
 
