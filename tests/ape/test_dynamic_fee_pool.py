@@ -89,7 +89,8 @@ def test_finalise__within_the_window__reverts(pool, trader, inference):
     outputs = list(inference.outputs(swap.request_id))
 
     with ape.reverts("settlement: challenge window is open"):
-        inference.settlement.finalise(swap.request_id, outputs, sender=trader)
+        request, delivery = inference.request_of(swap.request_id), inference.delivery_of(swap.request_id)
+        inference.settlement.finalise(request.words(), delivery.words(), outputs, sender=trader)
 
 
 @pytest.mark.parametrize("assurance", [SIGNED, PROVEN])

@@ -5,6 +5,7 @@ for a compiler's patch, and none for a regression.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from eth_abi import encode
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_typing import ChecksumAddress
 from eth_utils import keccak, to_checksum_address
+from hexbytes import HexBytes
+from web3 import Web3
 
 from foretell_relayer.models.folder import ModelFolder
 from foretell_relayer.models.store import ModelStore
 from foretell_relayer.operator import Identity, LocalOperator
 from foretell_spec.bundle import Bundle
+from foretell_spec.settlement import Delivery, Request
 from foretell_spec.tensor import Tensor, to_felt
 from tests.kit.chain import Contract
 from tests.kit.compiled import ROOT, compiled
@@ -107,11 +111,12 @@ class Story:
         self.verifier = ledger.deploy(_verifier_artifact(MODEL))
         self.models = ledger.deploy(compiled("ModelRegistry.vy"))
         self.circuit_verifier = ledger.deploy(compiled("verifiers/CircuitVerifier.vy"), self.models)
-        expected = create_address(ledger.deployer, ledger.nonce() + 1)
+        expected = create_address(ledger.deployer, ledger.nonce() + 2)
         self.registry = ledger.deploy(compiled("OperatorRegistry.vy"), expected, ETHER, 3600)
         nowhere = "0x" + "00" * 20
-        contracts = (self.models, self.registry, self.circuit_verifier, nowhere)
-        self.settlement = ledger.deploy(compiled("Settlement.vy"), *contracts, ETHER, 0)
+        disputes = ledger.deploy(compiled("Disputes.vy"), self.registry, self.circuit_verifier, ETHER)
+        self.settlement = ledger.deploy(compiled("Settlement.vy"), self.models, disputes, nowhere, 0)
+        self.stories: dict[bytes, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
         self.keys = dict(zip(ledger.operators, [key_of("alice"), key_of("bob")], strict=False))
         self._register()
 
@@ -127,14 +132,30 @@ class Story:
     def settle(self, label: str, function: str, *args: Any, **kw: Any) -> Any:
         """A call of Settlement."""
         data = _encoder("Settlement.vy").calldata(function, *args)
-        return self.ledger.send(label, self.settlement, data, **kw)
+        receipt = self.ledger.send(label, self.settlement, data, **kw)
+        for name, args in _events(receipt, self.settlement):
+            if "request_id" in args:
+                self.stories[args["request_id"]].append((name, args))
+        return receipt
+
+    def request(self, request_id: bytes) -> tuple[Any, ...]:
+        """What never changes of a request."""
+        return Request.from_event(*self.stories[request_id][0]).words()
+
+    def delivery(self, request_id: bytes) -> tuple[Any, ...]:
+        """What is known since its delivery."""
+        return Delivery.from_events(self.stories[request_id]).words()
+
+    def prove(self, label: str, request_id: bytes, outputs: Tensor, proof: bytes) -> None:
+        """Carry a proof."""
+        structs = self.request(request_id), self.delivery(request_id)
+        self.settle(label, "prove", *structs, self.inputs, outputs, proof)
 
     def ask(self, label: str = "request") -> bytes:
         """A new request."""
-        arguments = (self.folder.model_id, INPUTS, (1, False, 0, 2**64 - 1, ETHER))
-        receipt = self.settle(label, "request", *arguments, value=1, sender=self.ledger.requester)
-        topic: str = receipt["logs"][0]["topics"][1]
-        return bytes.fromhex(topic.removeprefix("0x"))
+        arguments = (self.folder.model_id, INPUTS, (1, False, 0, 2**64 - 1, ETHER), 1)
+        self.settle(label, "request", *arguments, sender=self.ledger.requester)
+        return list(self.stories)[-1]
 
     def sign(self, request_id: bytes, outputs: Tensor, account: str) -> bytes:
         """An operator's signature."""
@@ -145,12 +166,16 @@ class Story:
     def put(self, function: str, request_id: bytes, outputs: Tensor, account: str) -> None:
         """Deliver or challenge."""
         signature = self.sign(request_id, outputs, account)
-        self.settle(function, function, request_id, outputs, account, signature)
+        structs = [self.request(request_id)]
+        if function == "challenge":
+            structs.append(self.delivery(request_id))
+        self.settle(function, function, *structs, outputs, account, signature)
 
 
 def measure(ledger: Ledger, store: ModelStore, prover: LocalOperator) -> dict[str, int]:
     story = Story(ledger, next(iter(store)))
     inputs, (alice, bob) = story.inputs, story.keys
+    story.settle("deposit", "deposit", ledger.requester, value=100)
     story.ask("request, first of an account")
     right = prover.infer(story.folder, inputs)
     proof = prover.prove(story.folder, inputs, right)
@@ -158,21 +183,23 @@ def measure(ledger: Ledger, store: ModelStore, prover: LocalOperator) -> dict[st
 
     request_id = story.ask()
     story.put("deliver", request_id, right, alice)
-    story.settle("prove", "prove", request_id, inputs, right, proof)
+    story.prove("prove", request_id, right, proof)
 
     request_id = story.ask()
     signature = story.sign(request_id, right, alice)
-    story.settle("deliver_proven", "deliver_proven", request_id, inputs, right, alice, signature, proof)
+    arguments = (story.request(request_id), inputs, right, alice, signature, proof)
+    story.settle("deliver_proven", "deliver_proven", *arguments)
 
     request_id = story.ask()
     story.put("deliver", request_id, wrong, alice)
     story.put("challenge", request_id, right, bob)
-    story.settle("prove, overturning", "prove", request_id, inputs, right, proof)
+    story.prove("prove, overturning", request_id, right, proof)
 
     request_id = story.ask()
     story.put("deliver", request_id, right, alice)
     ledger.tester.time_travel(ledger.tester.get_block_by_number("latest")["timestamp"] + 10**6)
-    story.settle("finalise", "finalise", request_id, right)
+    structs = story.request(request_id), story.delivery(request_id)
+    story.settle("finalise", "finalise", *structs, right)
     story.settle("withdraw", "withdraw", sender=alice)
 
     instances = [to_felt(q) for q in (*inputs, *right)]
@@ -188,6 +215,27 @@ def measure(ledger: Ledger, store: ModelStore, prover: LocalOperator) -> dict[st
 
 def _encoder(source: str) -> Encoder:
     return Encoder(compiled(source)["abi"])
+
+
+def _events(receipt: Any, address: str) -> list[tuple[str, dict[str, Any]]]:
+    """Decoded events of a contract that eth-tester returned."""
+    contract = Web3().eth.contract(abi=compiled("Settlement.vy")["abi"])
+    by_topic = {event().topic.removeprefix("0x"): event for event in contract.events}
+    found = []
+    for log in receipt["logs"]:
+        if log["address"].lower() != address.lower():
+            continue
+        entry = {
+            **{"blockNumber": 0, "blockHash": b"", "transactionHash": b"", "transactionIndex": 0},
+            "address": to_checksum_address(log["address"]),
+            "topics": [HexBytes(topic) for topic in log["topics"]],
+            "data": HexBytes(log["data"]),
+            "logIndex": 0,
+        }
+        event = by_topic[bytes(entry["topics"][0]).hex()]
+        decoded = event().process_log(entry)
+        found.append((decoded["event"], dict(decoded["args"])))
+    return found
 
 
 def _verifier_artifact(folder: Path) -> dict[str, Any]:
@@ -206,14 +254,14 @@ def test_gas__circuit_verifier__costs_little_more_than_the_bare_verifier(figures
 @pytest.mark.parametrize(
     ("step", "bound"),
     [
-        ("request", 250_000),
-        ("deliver", 200_000),
-        ("challenge", 200_000),
-        ("prove", 900_000),
-        ("prove, overturning", 950_000),
-        ("deliver_proven", 950_000),
-        ("finalise", 150_000),
-        ("withdraw", 50_000),
+        ("request", 110_000),
+        ("deliver", 65_000),
+        ("challenge", 75_000),
+        ("prove", 720_000),
+        ("prove, overturning", 780_000),
+        ("deliver_proven", 720_000),
+        ("finalise", 65_000),
+        ("withdraw", 35_000),
     ],
 )
 def test_gas__step__is_within_its_bound(figures: dict[str, int], step: str, bound: int) -> None:

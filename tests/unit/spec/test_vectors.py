@@ -97,9 +97,9 @@ def test_bundle(row):
 
 def request_of(row):
     policy = Policy(
-        *(int(row[name]) for name in ("min_assurance", "provisional", "callback_gas", "deadline")),
-        int(row["value_at_risk"]),
-    )
+        int(row["min_assurance"]), bool(int(row["provisional"])), int(row["callback_gas"]),
+        int(row["deadline"]), int(row["value_at_risk"]),
+    )  # fmt: skip
     numbers = (int(row[name]) for name in ("fee", "created_at"))
     hashes = (raw(row[name]) for name in ("model_id", "input_hash"))
     from_receipt = bool(int(row["from_receipt"]))
