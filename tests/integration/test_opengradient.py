@@ -58,7 +58,7 @@ def send(fork: Fork, to: str, data: bytes) -> Any:
 CALLERS = {
     "vyper": lambda: compiled("mocks/OpenGradientCaller.vy"),
     "solidity": lambda: compiled_solidity(
-        "integration/solidity/OpenGradientCaller.sol", "OpenGradientCaller"
+        "tests/integration/solidity/OpenGradientCaller.sol", "OpenGradientCaller"
     ),
 }
 NUMBERS = ((3, 0), (-5, 1))

@@ -4,6 +4,7 @@ from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.tensor import dequantise
 from tests.kit.chain import Contract, reverts
 from tests.kit.manifest import CHALLENGE_WINDOW, PROOF_WINDOW, SCALE
+from tests.kit.solidity import compiled_solidity
 from tests.kit.world import (
     ATTESTED,
     CANCEL_DELAY,
@@ -21,9 +22,22 @@ from tests.kit.world import (
 NOTHING, WAITING, PROVISIONAL, ANSWERED, REVERSED = range(5)
 
 
+def ask_in(world: World, language: str, settlement: str) -> Contract:
+    """The example in one of its languages."""
+    if language == "vyper":
+        return world.deploy("examples/Ask.vy", settlement)
+    artifact = compiled_solidity("contracts/solidity/examples/Ask.sol", "Ask")
+    return world.chain.deploy(artifact, settlement, sender=world.deployer)
+
+
+@pytest.fixture(params=["vyper", "solidity"])
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def ask(world: World) -> Contract:
-    return world.deploy("examples/Ask.vy", world.settlement.address)
+def ask(world: World, language: str) -> Contract:
+    return ask_in(world, language, world.settlement.address)
 
 
 def wad(outputs: tuple[int, ...]) -> list[int]:
@@ -34,9 +48,9 @@ def test_constructor__deployer__is_the_owner(world: World, ask: Contract) -> Non
     assert ask.owner() == world.deployer
 
 
-def test_constructor__zero_settlement__reverts(world: World) -> None:
+def test_constructor__zero_settlement__reverts(world: World, language: str) -> None:
     with reverts("consumer: settlement is zero"):
-        world.deploy("examples/Ask.vy", ZERO_ADDRESS)
+        ask_in(world, language, ZERO_ADDRESS)
 
 
 @pytest.mark.parametrize(("assurance", "state"), [(SIGNED, PROVISIONAL), (PROVEN, ANSWERED)])
