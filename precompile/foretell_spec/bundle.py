@@ -151,9 +151,7 @@ def bundle_digest(
     return typed_digest(chain_id, verifying_contract, struct)
 
 
-def batch_digest(
-    chain_id: int, verifying_contract: ChecksumAddress, struct_hashes: Sequence[bytes]
-) -> bytes:
+def batch_digest(chain_id: int, verifying_contract: ChecksumAddress, struct_hashes: Sequence[bytes]) -> bytes:
     """EIP-712 digest of many bundles under one signature."""
     struct = keccak(BATCH_TYPEHASH + keccak(b"".join(struct_hashes)))
     return typed_digest(chain_id, verifying_contract, struct)

@@ -166,9 +166,7 @@ class Delivery:
         if name == "Reversed":
             right = bytes(args["right_output_hash"])
             operator = ZERO_ADDRESS if right == ZERO_HASH else self.operator
-            return replace(
-                self, operator=operator, output_hash=right, compensation=args["compensation"]
-            )
+            return replace(self, operator=operator, output_hash=right, compensation=args["compensation"])
         return self
 
 

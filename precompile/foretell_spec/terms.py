@@ -57,14 +57,20 @@ class Terms:
         Raises:
             SpecError: it names no class, or has bits that mean nothing.
         """
-        rest, values = word, list[int]()
+        rest, values = word, []
         for bits in _BITS:
             values.append(rest & ((1 << bits) - 1))
             rest >>= bits
-        determinism, input_scale, output_scale, inputs, outputs, challenge, proof, is_open = values
-        if rest or determinism not in set(DeterminismClass):
+        if rest or values[0] not in set(DeterminismClass):
             raise SpecError(f"{word:#x} are no terms of a model")
+        determinism, in_scale, out_scale, in_size, out_size, challenge, proof, is_open = values
         return cls(
-            DeterminismClass(determinism), input_scale, output_scale, inputs, outputs, challenge, proof,
-            bool(is_open),
-        )  # fmt: skip
+            determinism=DeterminismClass(determinism),
+            input_scale=in_scale,
+            output_scale=out_scale,
+            input_size=in_size,
+            output_size=out_size,
+            challenge_window=challenge,
+            proof_window=proof,
+            is_open=bool(is_open),
+        )

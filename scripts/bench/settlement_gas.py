@@ -1,8 +1,9 @@
 """Gas of the work that peers are compared by, on anvil; writes docs/gas.md.
 
-An account calls a consumer with four numbers, an operator delivers one, and the callback writes one slot of the
-consumer. Figures are ``gasUsed`` of receipts, one transaction a block, from the second round on; the consumer has
-paid in before, as its peers' subscribers and clients have. A batch is a request and a delivery of so many items.
+An account calls a consumer with four numbers, an operator delivers one, and the callback writes one slot of
+the consumer. Figures are ``gasUsed`` of receipts, one transaction a block, from the second round on; the
+consumer has paid in before, as its peers' subscribers and clients have. A batch is a request and a delivery
+of so many items.
 
 Bars: 150,000 gas for one, 60,000 an item for a hundred.
 
@@ -36,6 +37,24 @@ GAS: Final = 28_000_000
 NOWHERE: Final = "0x" + "00" * 20
 BAR: Final = 150_000
 BATCH_BAR: Final = 60_000
+
+WORK: Final = (
+    "Written by `python -m scripts.bench.settlement_gas`: anvil, Prague, one transaction a block.",
+    "An account calls a consumer with four numbers, an operator delivers one, the callback writes one slot.",
+    "The result is signed and insured, and reads `FINAL` once nobody has challenged it in time.",
+    "Paying the operator comes after that, and nobody waits for it.",
+    "Figures are for each request, once the slots of consumer, operator and credit are in use.",
+)
+OTHERS: Final = (
+    "## Beside others",
+    "",
+    "The same work by the same method in November 2026, with the contracts as published.",
+    "A batch is of 100 requests, for Chainlink Functions of 10: more do not fit a block well.",
+    (
+        "The protections are escrow, refund, replay protection, an isolated callback with a gas limit that is "
+        "checked, a result bound to its model, and a flag that says when it is final."
+    ),
+)
 
 # name, steady total, per item of the largest batch measured, what of the protections below it lacks
 PEERS: Final = (
@@ -109,12 +128,8 @@ class Bench:
         asked, receipt = self._ask("ask_many", values, count)
         outputs = [each.outputs[0] for each in asked]
         hashes = [tensor_hash(each.inputs) for each in asked]
-        signature = sign_digest(self._key, batch_digest(CHAIN_ID, self.settlement.address, [
-            bundle_struct_hash(
-                each.request_id, self._model_id, input_hash, tensor_hash(each.outputs), NO_SEED, RELAYER.address
-            )
-            for each, input_hash in zip(asked, hashes, strict=True)
-        ]))  # fmt: skip
+        structs = [self._struct_hash(each) for each in asked]
+        signature = sign_digest(self._key, batch_digest(CHAIN_ID, self.settlement.address, structs))
         first = asked[0].request.words()
         delivered = self._send(
             RELAYER, self.settlement, "deliver_many", first, hashes, outputs, RELAYER.address, signature
@@ -124,6 +139,10 @@ class Bench:
         paid = self._send(RELAYER, self.settlement, "finalise_many", first, hashes, delivery, outputs)
         receipts = (receipt, delivered, paid)
         return tuple(each["gasUsed"] // count for each in receipts)  # type: ignore[return-value]
+
+    def _struct_hash(self, asked: Asked) -> bytes:
+        hashes = tensor_hash(asked.inputs), tensor_hash(asked.outputs)
+        return bundle_struct_hash(asked.request_id, self._model_id, *hashes, NO_SEED, RELAYER.address)
 
     def _ask(self, function: str, *arguments: Any) -> tuple[list[Asked], TxReceipt]:
         receipt = self._send(REQUESTER, self._consumer, function, *arguments)
@@ -152,8 +171,10 @@ class Bench:
         artifact = compiled(source)
         factory = self._w3.eth.contract(abi=artifact["abi"], bytecode=artifact["bytecode"])
         receipt = self._transact(DEPLOYER, None, factory.constructor(*arguments).data_in_transaction, 0)
-        made: Contract = self._w3.eth.contract(address=receipt["contractAddress"], abi=artifact["abi"])
-        return made
+        address = receipt["contractAddress"]
+        if address is None:
+            raise RuntimeError(f"{source} was not created")
+        return self._w3.eth.contract(address, abi=artifact["abi"])
 
     def _send(
         self, account: LocalAccount, to: Contract, function: str, *arguments: Any, value: int = 0
@@ -202,28 +223,9 @@ def page(figures: dict[int, tuple[int, int, int]]) -> str:
     hundred = f"{figures[100][0] + figures[100][1]:,}"
     peers = [*PEERS, ("**Foretell**", ours, hundred, "")]
     peers.sort(key=lambda peer: peer[1])
-    return "\n".join(
-        [
-            "# Gas",
-            "",
-            "Written by `python -m scripts.bench.settlement_gas`, which describes the work: anvil, Prague, an",
-            "account that calls a consumer with four numbers, an operator that delivers one, a callback that",
-            "writes one slot. The result is signed and insured, and reads `FINAL` when nobody challenged it in",
-            "time; paying the operator comes after that and is nobody's hurry. Figures are for each request.",
-            "",
-            *_table(("batch", "request", "delivery", "**both**", "payment"), rows),
-            "",
-            "## Beside others",
-            "",
-            "The same work by the same method in November 2026, with the contracts as published; one request,",
-            "then each of 100 in a batch (of 10 where a block holds no more).",
-            "The protections are escrow, refund, replay protection, an isolated callback with a gas limit that",
-            "is checked, a result bound to its model, and a flag that says when it is final.",
-            "",
-            *_table(("protocol", "one", "batch", "lacks"), peers),
-            "",
-        ]
-    )
+    ours_table = _table(("batch", "request", "delivery", "**both**", "payment"), rows)
+    peers_table = _table(("protocol", "one", "batch", "lacks"), peers)
+    return "\n".join(["# Gas", "", *WORK, "", *ours_table, "", *OTHERS, "", *peers_table, ""])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

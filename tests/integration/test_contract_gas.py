@@ -133,9 +133,9 @@ class Story:
         """A call of Settlement."""
         data = _encoder("Settlement.vy").calldata(function, *args)
         receipt = self.ledger.send(label, self.settlement, data, **kw)
-        for name, args in _events(receipt, self.settlement):
-            if "request_id" in args:
-                self.stories[args["request_id"]].append((name, args))
+        for name, values in _events(receipt, self.settlement):
+            if "request_id" in values:
+                self.stories[values["request_id"]].append((name, values))
         return receipt
 
     def request(self, request_id: bytes) -> tuple[Any, ...]:
@@ -226,7 +226,10 @@ def _events(receipt: Any, address: str) -> list[tuple[str, dict[str, Any]]]:
         if log["address"].lower() != address.lower():
             continue
         entry = {
-            **{"blockNumber": 0, "blockHash": b"", "transactionHash": b"", "transactionIndex": 0},
+            "blockNumber": 0,
+            "blockHash": b"",
+            "transactionHash": b"",
+            "transactionIndex": 0,
             "address": to_checksum_address(log["address"]),
             "topics": [HexBytes(topic) for topic in log["topics"]],
             "data": HexBytes(log["data"]),

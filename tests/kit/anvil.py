@@ -41,7 +41,8 @@ MNEMONIC = "test test test test test test test test test test test junk"
 
 def account(index: int) -> LocalAccount:
     """One of anvil's rich accounts."""
-    return Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+    made: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+    return made
 
 
 RELAYER, DEPLOYER, REQUESTER, LIAR = (account(index) for index in range(4))
@@ -144,9 +145,7 @@ class Stage:
         bundle = Bundle(request_id, self.folder.model_id, self.inputs, outputs, operator.address)
         signed = bundle.signed(keys.PrivateKey(operator.key), CHAIN_ID, self.book.settlement)
         request, _ = self.structs(request_id)
-        call = self.settlement.functions.deliver(
-            request.words(), outputs, operator.address, signed.signature
-        )
+        call = self.settlement.functions.deliver(request.words(), outputs, operator.address, signed.signature)
         deploy.transact(self.anvil.w3, operator, call)
 
     def view(self, request_id: bytes) -> dict[str, Any]:
@@ -171,7 +170,7 @@ class Stage:
         return Request.from_event(*events[0]), Delivery.from_events(events)
 
     def status(self, request_id: bytes) -> int:
-        """Status code as it is stored: a result that is final by time reads DELIVERED until it is paid for."""
+        """Status code as it is stored: DELIVERED until the operator is paid, though final by time."""
         return int(self.settlement.functions.state_of(request_id).call()[0])
 
     def wait_status(self, request_id: bytes, status: int) -> dict[str, Any]:
@@ -192,7 +191,7 @@ class Stage:
 def set_stage(anvil: Anvil) -> Stage:
     """Deploy everything on a fresh chain."""
     w3 = anvil.w3
-    folder = folders.load(VOLATILITY)
+    folder = folders.load_circuit(VOLATILITY)
     book = deploy.deploy_protocol(w3, DEPLOYER)
     deploy.register_model(w3, DEPLOYER, book, folder)
     for operator in (RELAYER, LIAR):

@@ -355,9 +355,7 @@ class SettlementMachine(RuleBasedStateMachine):
     def request_many(self, fee: int, value_at_risk: int, promised: bool) -> None:
         if len(self.requests) >= 7:
             return
-        policy = self.world.policy(
-            value_at_risk=value_at_risk, min_assurance=PROVEN if promised else SIGNED
-        )
+        policy = self.world.policy(value_at_risk=value_at_risk, min_assurance=PROVEN if promised else SIGNED)
         call = (self.world.model_id, INPUTS * 2, 2, policy, fee)
         ids = self.world.settlement.request_many(*call, sender=self.world.requester, value=2 * fee).value
         self.batches.append(ids)
@@ -410,9 +408,7 @@ class SettlementMachine(RuleBasedStateMachine):
     def first(self, ids: list[bytes]) -> tuple[Any, ...]:
         return self.world.settlement.request_struct(ids[0]).words()
 
-    def struct_hash(
-        self, request_id: bytes, operator: OperatorAccount, outputs: tuple[int, ...]
-    ) -> bytes:
+    def struct_hash(self, request_id: bytes, operator: OperatorAccount, outputs: tuple[int, ...]) -> bytes:
         input_hash, output_hash = tensor_hash(self.world.inputs_q), tensor_hash(outputs)
         return bundle_struct_hash(
             request_id, self.world.model_id, input_hash, output_hash, NO_SEED, operator.address

@@ -26,7 +26,7 @@ def test_mutants_of__each_assert__has_one(source: Path) -> None:
 
 def test_mutants_of__called_checks__are_left_out_too() -> None:
     checks = [m.before.strip() for m in mutants_of(Path("OperatorRegistry.vy"), bounds=False)]
-    assert checks.count("self._only_settlement()") == 3
+    assert checks.count("self._only_settlement()") == 4
 
 
 def test_mutants_of__bounds__are_moved_by_one() -> None:

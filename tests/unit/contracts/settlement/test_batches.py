@@ -99,9 +99,7 @@ class Batch:
 
 def ask(world: World, requester: str | None = None, **overrides: Any) -> Batch:
     call = (world.model_id, NUMBERS, COUNT, world.policy(**overrides), FEE)
-    result = world.settlement.request_many(
-        *call, sender=requester or world.requester, value=COUNT * FEE
-    )
+    result = world.settlement.request_many(*call, sender=requester or world.requester, value=COUNT * FEE)
     return Batch(world, result.value)
 
 
@@ -274,9 +272,7 @@ def test_deliver_many__another_output_than_signed__reverts(world: World) -> None
 
 def test_deliver_many__signature_of_a_single_bundle__reverts(world: World) -> None:
     batch = Batch(world, ask(world).ids[:1])
-    signature = world.sign(
-        world.alice, batch.ids[0], batch.outputs[:1], input_hash=batch.input_hashes[0]
-    )
+    signature = world.sign(world.alice, batch.ids[0], batch.outputs[:1], input_hash=batch.input_hashes[0])
     with reverts("settlement: not the operator's signature"):
         batch.deliver(signature=signature)
 

@@ -127,7 +127,9 @@ def test_prove__challenger_right__consumer_that_saw_nothing_gets_a_final_output(
 
 def test_prove__receipt_reversed__tells_the_right_output(world: World, consumer: Contract) -> None:
     receipt_id = world.infer(world.wrong)
-    payload = world.settlement.calldata("settle_receipt", receipt_id, world.model_id, INPUTS, VALUE_AT_RISK, 0)
+    payload = world.settlement.calldata(
+        "settle_receipt", receipt_id, world.model_id, INPUTS, VALUE_AT_RISK, 0
+    )
     request_id = consumer.execute(world.settlement.address, payload).value
     assert calls(consumer) == []
     world.challenge(request_id)
@@ -143,7 +145,9 @@ def test_prove__receipt_reversed__tells_the_right_output(world: World, consumer:
 def test_settle_receipt__proven__tells_nothing(world: World, consumer: Contract) -> None:
     """The consumer is in the middle of its own call and has the output already."""
     receipt_id = world.infer(world.right, assurance=PROVEN)
-    payload = world.settlement.calldata("settle_receipt", receipt_id, world.model_id, INPUTS, VALUE_AT_RISK, 0)
+    payload = world.settlement.calldata(
+        "settle_receipt", receipt_id, world.model_id, INPUTS, VALUE_AT_RISK, 0
+    )
     consumer.execute(world.settlement.address, payload)
     assert calls(consumer) == []
 
@@ -182,7 +186,9 @@ def test_expire__undetermined__consumer_that_saw_nothing_is_told_nothing(
 
 def test_expire__undetermined_receipt__takes_it_back(world: World, consumer: Contract) -> None:
     receipt_id = world.infer(world.right)
-    payload = world.settlement.calldata("settle_receipt", receipt_id, world.model_id, INPUTS, VALUE_AT_RISK, 0)
+    payload = world.settlement.calldata(
+        "settle_receipt", receipt_id, world.model_id, INPUTS, VALUE_AT_RISK, 0
+    )
     request_id = consumer.execute(world.settlement.address, payload).value
     world.challenge(request_id, world.wrong)
     world.chain.mine(PROOF_WINDOW + 1)
@@ -323,7 +329,9 @@ def test_callback__reentered__is_locked(world: World, consumer: Contract, name: 
     world.chain.travel_to(late)
     consumer.execute(world.settlement.address, world.settlement.calldata("cancel", credit_id))
     if name == "withdraw":
-        paid = world.settlement.calldata("request", world.model_id, INPUTS, world.policy(deadline=late + 601), 1)
+        paid = world.settlement.calldata(
+            "request", world.model_id, INPUTS, world.policy(deadline=late + 601), 1
+        )
         paid_id = consumer.execute(world.settlement.address, paid, value=1).value
         world.chain.travel_to(late + 600)
         consumer.execute(world.settlement.address, world.settlement.calldata("cancel", paid_id))

@@ -62,9 +62,7 @@ def test_deliver_proven__signature_of_nobody__reverts(world: World) -> None:
     """Key recovery fails: the zero address must not pass for an operator without a signer."""
     request_id = world.request()
     with reverts("bundle: bad signature"):
-        deliver_proven(
-            world, request_id, operator=world.stranger, signature=b"\0" * 64 + bytes([27])
-        )
+        deliver_proven(world, request_id, operator=world.stranger, signature=b"\0" * 64 + bytes([27]))
 
 
 def test_deliver_proven__wrong_output__reverts(world: World) -> None:

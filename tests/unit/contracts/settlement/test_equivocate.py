@@ -34,18 +34,14 @@ def statement(
     }  # fmt: skip
 
 
-def in_batch(
-    world: World, request_id: bytes, outputs: tuple[int, ...], **overrides: Any
-) -> dict[str, Any]:
+def in_batch(world: World, request_id: bytes, outputs: tuple[int, ...], **overrides: Any) -> dict[str, Any]:
     """One signed output, the second of three under one signature."""
     own = bundle_struct_hash(
         request_id, world.model_id, tensor_hash(world.inputs_q), tensor_hash(outputs), NO_SEED,
         world.alice.address,
     )  # fmt: skip
     hashes = [b"\1" * 32, own, b"\2" * 32]
-    signature = sign_digest(
-        world.alice.key, batch_digest(CHAIN_ID, world.settlement.address, hashes)
-    )
+    signature = sign_digest(world.alice.key, batch_digest(CHAIN_ID, world.settlement.address, hashes))
     return {
         "output_hash": tensor_hash(outputs), "struct_hashes": hashes, "position": 1, "signature": signature,
         **overrides,

@@ -7,9 +7,7 @@ from tests.kit.world import CANCEL_DELAY, DEADLINE_IN, FEE, OPEN, PROOF, PROVEN,
 
 
 def raise_fee(world: World, request_id: bytes, amount: int = FEE, **kw: object) -> object:
-    return world.settlement.raise_fee(
-        request_id, amount, **{"sender": world.stranger, "value": amount, **kw}
-    )
+    return world.settlement.raise_fee(request_id, amount, **{"sender": world.stranger, "value": amount, **kw})
 
 
 def test_raise_fee__open__adds_up_and_keeps_the_id(world: World) -> None:

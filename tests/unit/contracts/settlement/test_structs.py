@@ -73,7 +73,7 @@ def test_request__another_field__is_another_request(world: World, field: str) ->
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_cancel__another_request__reverts(world: World, field: str) -> None:
-    """A forged struct never reaches the word of the true one: here the fee would be a hundred times larger."""
+    """A forged struct never reaches the word of the true one: here a fee a hundred times larger."""
     request_id = world.request()
     world.chain.mine(CANCEL_DELAY)
     forged = changed(world.settlement.request_struct(request_id), field)
@@ -160,9 +160,7 @@ def test_dispute__another_delivery__reverts(world: World, name: str, field: str)
     if name == "expire":
         world.chain.mine(PROOF_WINDOW + 1)
     request = world.settlement.request_struct(request_id).words()
-    delivery = replace(
-        world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]}
-    )
+    delivery = replace(world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]})
     with reverts("settlement: another delivery"):
         steps(world, request, delivery.words())[name][0]()
 
@@ -173,9 +171,7 @@ def test_expire__promised_proof__another_delivery__reverts(world: World, field: 
     world.deliver(request_id)
     world.chain.mine(PROOF_WINDOW + 1)
     request = world.settlement.request_struct(request_id).words()
-    delivery = replace(
-        world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]}
-    )
+    delivery = replace(world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]})
     with reverts("settlement: another delivery"):
         world.settlement.expire(request, delivery.words())
 
@@ -190,9 +186,7 @@ def test_replay_callback__another_delivery__reverts(world: World, field: str) ->
     request_id = consumer.execute(world.settlement.address, call).value
     world.deliver(request_id)
     request = world.settlement.request_struct(request_id).words()
-    delivery = replace(
-        world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]}
-    )
+    delivery = replace(world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]})
     with reverts("settlement: another delivery"):
         world.settlement.replay_callback(request, delivery.words(), world.right)
 
@@ -300,9 +294,7 @@ def test_status_of__final_by_time__is_final_for_everybody(world: World) -> None:
 def test_output_hash_of__another_delivery__reverts(world: World, field: str) -> None:
     request_id = world.request()
     world.deliver(request_id)
-    forged = replace(
-        world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]}
-    )
+    forged = replace(world.settlement.delivery_struct(request_id), **{field: DELIVERY_CHANGES[field]})
     data = Contract.calldata(world.settlement, "output_hash_of", request_id, forged.words())
     with reverts("settlement: another delivery"):
         world.chain.send(world.settlement.address, data)
