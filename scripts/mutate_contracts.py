@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 300
 
 _ASSERT = re.compile(r"^(\s+)assert (.+?)(, \".*\")?$")
 _CHECK = re.compile(
-    r"^(\s+)((self|inference_consumer|assured|callback)\.(_only|_check|check|require|_require)_\w*\(.*\))$"
+    r"^(\s+)((self|inference_consumer|assured|callback|outcomes)\.(_only|_check|check|require|_require)_\w*\(.*\))$"
 )
 _GUARD = re.compile(r"^\s+(assert|if|elif) ")
 _SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}

@@ -51,8 +51,8 @@ OTHERS: Final = (
     "The same work by the same method in November 2026, with the contracts as published.",
     "A batch is of 100 requests, for Chainlink Functions of 10: more do not fit a block well.",
     (
-        "The protections are escrow, refund, replay protection, an isolated callback with a gas limit that is "
-        "checked, a result bound to its model, and a flag that says when it is final."
+        "The protections are escrow, refund, replay protection, an isolated callback with a gas limit that "
+        "is checked, a result bound to its model, and a flag that says when it is final."
     ),
 )
 
