@@ -78,7 +78,7 @@ def deliver_proven(
     request_id: bytes32 = requests.id_of(request)
     word: uint256 = requests.words[request_id]
     outcomes.check_open(request, word)
-    output_hash: bytes32 = outcomes.check_size(request, outputs_q)
+    output_hash: bytes32 = outcomes.check_output(request, outputs_q)
     registry: IOperatorRegistry = IOperatorRegistry(outcomes.operator_registry)
     signer: address = staticcall registry.signer_of(operator)
     struct_hash: bytes32 = outcomes.struct_hash(request, request_id, output_hash, operator)
@@ -134,7 +134,7 @@ def challenge(
     if outcomes.promised(request):
         self._check_window(delivery.delivered_at, request)
     assert operator != delivery.operator, "settlement: operator delivered it"
-    output_hash: bytes32 = outcomes.check_size(request, outputs_q)
+    output_hash: bytes32 = outcomes.check_output(request, outputs_q)
     assert output_hash != delivery.output_hash, "settlement: outputs are the same"
     signer: address = outcomes.lock(operator, outcomes.dispute_bond)
     struct_hash: bytes32 = outcomes.struct_hash(request, request_id, output_hash, operator)

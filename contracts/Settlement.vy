@@ -190,7 +190,7 @@ def request_for(
     input_hash: bytes32 = empty(bytes32)
     word, input_hash = staticcall IModelRegistry(model_registry).admit(model_id, inputs)
     self._check_class(word)
-    nonce: uint64 = self._charge(requester, fee, 1)
+    nonce: uint64 = convert(accounts.nonce_of(requester), uint64)
     request: ISettlement.Request = ISettlement.Request(
         requester=requester,
         nonce=nonce,
@@ -203,6 +203,7 @@ def request_for(
         from_receipt=False,
     )
     self._check_requester(requester, self._ask_digest(request), signature)
+    self._charge(requester, fee, 1)
     request_id: bytes32 = self._open(request)
     log ISettlement.Requested(
         request_id=request_id,
@@ -425,7 +426,7 @@ def deliver(
     request_id: bytes32 = requests.id_of(request)
     word: uint256 = requests.words[request_id]
     outcomes.check_open(request, word)
-    output_hash: bytes32 = outcomes.check_size(request, outputs_q)
+    output_hash: bytes32 = outcomes.check_output(request, outputs_q)
     signer: address = outcomes.lock(operator, outcomes.stake_of(request))
     struct_hash: bytes32 = outcomes.struct_hash(request, request_id, output_hash, operator)
     outcomes.check_signature(struct_hash, signature, signer)
@@ -473,7 +474,7 @@ def deliver_many(
         part: DynArray[int256, MAX_OUTPUTS] = []
         for j: uint256 in range(size, bound=MAX_OUTPUTS):
             part.append(outputs_q[i * size + j])
-        output_hash: bytes32 = tensor.hash_outputs(part)
+        output_hash: bytes32 = outcomes.check_output(request, part)
         struct_hashes.append(outcomes.struct_hash(request, request_id, output_hash, operator))
         word: uint256 = requests.words[request_id]
         if requests.status(word) != outcomes.OPEN:

@@ -67,11 +67,13 @@ def check_delivery(word: uint256, delivery: ISettlement.Delivery):
     assert requests.payload(word) == requests.commitment(delivery), "settlement: another delivery"
 
 
-# Size of an output; returns its hash.
+# Size and range of an output; returns its hash. What is out of range could never be handed to a consumer.
 @internal
 @pure
-def check_size(request: ISettlement.Request, outputs_q: DynArray[int256, MAX_OUTPUTS]) -> bytes32:
+def check_output(request: ISettlement.Request, outputs_q: DynArray[int256, MAX_OUTPUTS]) -> bytes32:
     assert len(outputs_q) == terms.output_size(request.terms), "settlement: wrong output size"
+    for q: int256 in outputs_q:
+        tensor.require_quantised(q)
     return tensor.hash_outputs(outputs_q)
 
 

@@ -23,8 +23,6 @@ ASSURANCE_AT: constant(uint256) = 3
 FAILED_CALLBACK_AT: constant(uint256) = 6
 FINAL_AT_AT: constant(uint256) = 8
 PAYLOAD_AT: constant(uint256) = 48
-MAX_PAYLOAD: constant(uint256) = 2**208 - 1
-STATUS_AND_ASSURANCE: constant(uint256) = 2**6 - 1
 FAILED_CALLBACK: constant(uint256) = 3 << 6
 
 words: HashMap[bytes32, uint256]
@@ -44,11 +42,11 @@ def commitment(delivery: ISettlement.Delivery) -> uint256:
     return convert(keccak256(abi_encode(delivery)), uint256) >> PAYLOAD_AT
 
 
+# The payload fits: a commitment has 208 bits, and no credit that is added to a fee reaches 2**128.
 @internal
 @pure
 def pack(status: uint8, assurance: uint8, final_at: uint256, payload: uint256) -> uint256:
     assert final_at <= MASK_40, "requests: time out of range"
-    assert payload <= MAX_PAYLOAD, "requests: payload too large"
     return (
         convert(status, uint256)
         | convert(assurance, uint256) << ASSURANCE_AT

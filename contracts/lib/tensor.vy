@@ -54,7 +54,7 @@ def dequantise(values: DynArray[int256, MAX_OUTPUTS], scale: uint8) -> DynArray[
     unit: int256 = WAD >> convert(scale, uint256)
     result: DynArray[int256, MAX_OUTPUTS] = []
     for q: int256 in values:
-        self._require_quantised(q)
+        self.require_quantised(q)
         result.append(q * unit)
     return result
 
@@ -75,7 +75,7 @@ def hash_outputs(values: DynArray[int256, MAX_OUTPUTS]) -> bytes32:
 @internal
 @pure
 def felt(q: int256) -> uint256:
-    self._require_quantised(q)
+    self.require_quantised(q)
     if q >= 0:
         return convert(q, uint256)
     return FIELD_MODULUS - convert(-q, uint256)
@@ -83,5 +83,5 @@ def felt(q: int256) -> uint256:
 
 @internal
 @pure
-def _require_quantised(q: int256):
+def require_quantised(q: int256):
     assert -QUANTISED_LIMIT < q and q < QUANTISED_LIMIT, "tensor: number out of range"

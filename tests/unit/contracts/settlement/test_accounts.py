@@ -1,5 +1,7 @@
 """Credits: what a request takes from them, and that nonce and credit share a slot without touching."""
 
+from eth_utils import keccak
+
 from tests.kit.chain import reverts
 from tests.kit.world import CANCEL_DELAY, FEE, INPUTS, World
 
@@ -62,3 +64,27 @@ def test_refund__keeps_the_nonce(world: World) -> None:
     world.chain.mine(CANCEL_DELAY)
     world.settlement.cancel(request_id, sender=world.requester)
     assert (world.credit(world.requester), world.settlement.nonce_of(world.requester)) == (FEE, 1)
+
+
+def set_account(world: World, name: str, word: int) -> str:
+    """An account of its own with a word that no test could bring about."""
+    account = world.chain.account(name)
+    slot = int.from_bytes(keccak(bytes(32) + bytes(12) + bytes.fromhex(account[2:])))
+    world.chain.evm.insert_account_storage(world.settlement.address, slot, word)
+    return account
+
+
+def test_request__nonce_that_would_run_into_the_credit__reverts(world: World) -> None:
+    account = set_account(world, "asks very often", 5 << 64 | 2**64 - 1)
+    assert (world.credit(account), world.settlement.nonce_of(account)) == (5, 2**64 - 1)
+    with reverts("accounts: too many requests"):
+        world.request(requester=account)
+
+
+def test_refund__credit_over_128_bits__reverts(world: World) -> None:
+    account = world.chain.account("very rich")
+    request_id = world.request(requester=account)
+    set_account(world, "very rich", (2**128 - FEE) << 64 | 1)
+    world.chain.mine(CANCEL_DELAY)
+    with reverts("accounts: credit too large"):
+        world.settlement.cancel(request_id, sender=account)

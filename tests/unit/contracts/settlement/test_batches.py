@@ -264,6 +264,13 @@ def test_deliver_many__wrong_number_of_outputs__reverts(world: World, change: in
         batch.deliver(outputs=[0] * (COUNT + change))
 
 
+def test_deliver_many__output_out_of_range__reverts(world: World) -> None:
+    batch = ask(world)
+    outputs = [*batch.outputs[:-1], 2**127]
+    with reverts("tensor: number out of range"):
+        batch.deliver(outputs=outputs, signature=batch.sign(world.alice, outputs))
+
+
 def test_deliver_many__another_output_than_signed__reverts(world: World) -> None:
     batch = ask(world)
     with reverts("settlement: not the operator's signature"):

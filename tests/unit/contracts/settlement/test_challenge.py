@@ -87,6 +87,12 @@ def test_challenge__wrong_size__reverts(world: World) -> None:
         world.challenge(request_id, (1, 2))
 
 
+def test_challenge__output_out_of_range__reverts(world: World) -> None:
+    request_id = delivered(world)
+    with reverts("tensor: number out of range"):
+        world.challenge(request_id, (2**127,))
+
+
 def test_challenge__without_a_bond__reverts(world: World) -> None:
     request_id = delivered(world)
     poor = world.register_operator("poor", cap=DISPUTE_BOND - 1)

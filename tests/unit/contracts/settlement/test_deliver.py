@@ -5,6 +5,7 @@ from eth_keys.constants import SECPK1_N
 
 from foretell_spec.tensor import tensor_hash
 from tests.kit.chain import reverts
+from tests.kit.manifest import CHALLENGE_WINDOW
 from tests.kit.world import (
     BOND,
     CANCEL_DELAY,
@@ -12,6 +13,7 @@ from tests.kit.world import (
     DELIVERED,
     DISPUTE_BOND,
     FEE,
+    INPUTS,
     MIN_BOND,
     SIGNED,
     VALUE_AT_RISK,
@@ -182,3 +184,38 @@ def test_deliver__fee__stays_in_escrow(world: World) -> None:
     request_id = world.request()
     world.deliver(request_id)
     assert world.chain.balance(world.settlement.address) == FEE
+
+
+@pytest.mark.parametrize("output", [2**127, -(2**127), 2**255 - 1, -(2**255)])
+def test_deliver__output_out_of_range__reverts(world: World, output: int) -> None:
+    """It could never be handed to a consumer, so the fee and the bond would stay where they are."""
+    request_id = world.request()
+    with reverts("tensor: number out of range"):
+        world.deliver(request_id, (output,))
+
+
+@pytest.mark.parametrize("output", [2**127 - 1, 1 - 2**127])
+def test_deliver__largest_output__is_final_later(world: World, output: int) -> None:
+    consumer = world.deploy("mocks/MockConsumer.vy")
+    call = world.settlement.calldata("request", world.model_id, INPUTS, world.policy(), 0)
+    request_id = consumer.execute(world.settlement.address, call).value
+    world.deliver(request_id, (output,))
+    world.chain.mine(CHALLENGE_WINDOW)
+    world.settlement.finalise(request_id, (output,))
+    assert len(consumer.recorded()) == 1
+
+
+@pytest.mark.parametrize(
+    ("time", "fits"), [(2**32, True), (2**40 - 1 - CHALLENGE_WINDOW, True), (2**40, False)]
+)
+def test_deliver__far_in_the_future__is_final_at_a_time_that_fits(
+    world: World, time: int, fits: bool
+) -> None:
+    world.chain.travel_to(time)
+    request_id = world.request()
+    if fits:
+        world.deliver(request_id)
+        assert world.settlement.state_of(request_id).final_at == time + CHALLENGE_WINDOW
+    else:
+        with reverts("requests: time out of range"):
+            world.deliver(request_id)
