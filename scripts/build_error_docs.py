@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from foretell_relayer.operate import reasons
+
 FILE: Final = Path(__file__).parent.parent / "docs" / "errors.md"
 MODULES: Final = (
     "foretell_cli.devnet",
@@ -18,8 +20,17 @@ MODULES: Final = (
     "foretell_relayer.deploy",
     "foretell_relayer.errors",
     "foretell_relayer.models.errors",
+    "foretell_relayer.operate.errors",
     "foretell_relayer.prove.errors",
 )
+REASONS_HEAD: Final = """
+## Why a request stands where it stands
+
+`foretell why REQUEST` and the relayer's page name one of these.
+
+| code | because | next | what to do |
+|---|---|---|---|
+"""
 HEAD: Final = """# Error codes
 
 Each error that an operator or a user sees has a code, in the message, in logs and in the relayer's journal.
@@ -49,7 +60,13 @@ def page() -> str:
         f"| `{code}` | `{kind.__name__}` | {_first_sentence(kind)} | {vars(kind).get('hint') or ''} |\n"
         for code, kind in sorted(errors(), key=lambda pair: pair[0])
     ]
-    return HEAD + "".join(rows)
+    return HEAD + "".join(rows) + REASONS_HEAD + "".join(_reasons())
+
+
+def _reasons() -> Iterator[str]:
+    for each in (*reasons.EXPLANATIONS, reasons.HELD_UP, reasons.UNKNOWN):
+        text = each.text or "it was seen, and not decided yet"
+        yield f"| `{each.code}` | {text} | {each.next} | {each.remedy} |\n"
 
 
 def _first_sentence(kind: type[object]) -> str:

@@ -7,17 +7,28 @@ import click
 from foretell_cli.group import ForetellGroup, LazyCommand
 
 COMMANDS: Final = (
+    LazyCommand(
+        "doctor", "foretell_relayer.operate.cli:doctor", "Check what a relayer needs, and say what to mend."
+    ),
+    LazyCommand(
+        "drain", "foretell_relayer.operate.cli:drain", "Let a relayer finish what it staked on, and end."
+    ),
+    LazyCommand("init", "foretell_relayer.operate.cli:init", "Write a settings file for a relayer."),
     LazyCommand("judge", "foretell_cli.judge:judge", "Say which of contradicting operators deviated."),
     LazyCommand("model", "foretell_relayer.models.cli:model", "Make, show and check model folders."),
     LazyCommand(
         "node", "foretell_cli.node:node", "Run a development chain whose contracts can call your models."
     ),
+    LazyCommand("pause", "foretell_relayer.operate.cli:pause", "Let a relayer take nothing new."),
     LazyCommand(
         "relay", "foretell_relayer.cli:relay", "Answer the requests of a Settlement contract, with proofs."
     ),
-    LazyCommand("status", "foretell_relayer.cli:status", "Show what a relayer's journal holds."),
+    LazyCommand("replay", "foretell_relayer.operate.cli:replay", "Begin again with one request."),
+    LazyCommand("resume", "foretell_relayer.operate.cli:resume", "Let a relayer take requests again."),
+    LazyCommand("status", "foretell_relayer.operate.cli:status", "Show what a relayer is doing."),
     LazyCommand("verify", "foretell_cli.verify:verify", "Check a node's blocks without any model."),
-    LazyCommand("why", "foretell_relayer.cli:why", "Tell the story of one request."),
+    LazyCommand("why", "foretell_relayer.operate.cli:why", "Tell the story of one request."),
+    LazyCommand("withdraw", "foretell_relayer.operate.cli:withdraw", "Draw what the operator earned."),
 )
 
 

@@ -1,7 +1,7 @@
 """The chain as the relayer needs it: a small protocol, and its implementation on web3.py over JSON-RPC."""
 
 from collections.abc import Awaitable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Protocol, TypeVar
 
@@ -69,11 +69,23 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReceipt:
-    """Where a transaction was included, and whether it did what it should."""
+    """Where a transaction was included, and whether it did what it should; ``gas_price``, in wei, is for the
+    ledger alone: not every node tells it.
+    """
 
     block: BlockRef
     success: bool
     gas_used: int
+    gas_price: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an operator has in the contracts, in wei: its bond, how much of it is locked, and its credit."""
+
+    bond: int
+    locked: int
+    credit: int
 
 
 class Chain(Protocol):
@@ -122,6 +134,10 @@ class Chain(Protocol):
 
     async def dispute_bond(self) -> int:
         """Wei that each side of a dispute stakes."""
+        ...
+
+    async def standing(self, operator: ChecksumAddress) -> Standing:
+        """What an operator has in the contracts."""
         ...
 
     async def is_open(self, model_id: bytes) -> bool:
@@ -316,6 +332,12 @@ class Web3Chain:
     async def dispute_bond(self) -> int:
         return int(await self._ask(self._contract.functions.dispute_bond().call()))
 
+    async def standing(self, operator: ChecksumAddress) -> Standing:
+        info = await self._ask(self._operators.functions.operator_info(operator).call())
+        _, bond, locked, *_ = info
+        credit = await self._ask(self._contract.functions.credit_of(operator).call())
+        return Standing(int(bond), int(locked), int(credit))
+
     async def is_open(self, model_id: bytes) -> bool:
         return bool(await self._ask(self._models.functions.is_open(model_id).call()))
 
@@ -345,7 +367,8 @@ class Web3Chain:
         except TransactionNotFound:
             return None
         block = BlockRef(found["blockNumber"], bytes(found["blockHash"]))
-        return TransactionReceipt(block, found["status"] == 1, found["gasUsed"])
+        price = int(found.get("effectiveGasPrice", 0))
+        return TransactionReceipt(block, found["status"] == 1, found["gasUsed"], price)
 
     async def is_known(self, tx_hash: bytes) -> bool:
         try:

@@ -1,6 +1,10 @@
 """What every error of this package is: a message with a stable code."""
 
-from typing import ClassVar
+import re
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+_CODE: Final = re.compile(r"[A-Z]-[A-Z]{3}-\d{3}(?=: )")
 
 
 class CodedError(Exception):
@@ -19,3 +23,17 @@ class CodedError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+def find(text: str) -> type[CodedError] | None:
+    """The class of the error whose code begins ``text``, among those that were imported."""
+    found = _CODE.match(text)
+    if found is None:
+        return None
+    return next((kind for kind in _all(CodedError) if kind.code == found[0]), None)
+
+
+def _all(kind: type[CodedError]) -> Iterator[type[CodedError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _all(each)

@@ -8,6 +8,7 @@ from foretell_relayer.chain import Chain, Head
 from foretell_relayer.clock import Bell
 from foretell_relayer.config import Settings
 from foretell_relayer.metrics import Metrics
+from foretell_relayer.operate.health import Monitor
 from foretell_relayer.records import Identity
 from foretell_relayer.runner import ModelRunner
 from foretell_relayer.signers import Signer
@@ -26,6 +27,8 @@ class Bells:
     submit: Bell = field(default_factory=Bell)
     lease: Bell = field(default_factory=Bell)
     forget: Bell = field(default_factory=Bell)
+    orders: Bell = field(default_factory=Bell)
+    books: Bell = field(default_factory=Bell)
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class Context:
     signer: Signer
     dispute_bond: int
     metrics: Metrics
+    monitor: Monitor
     gas: GasUsed = field(default_factory=GasUsed)
     bells: Bells = field(default_factory=Bells)
     head: Head | None = None

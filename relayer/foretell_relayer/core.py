@@ -40,7 +40,9 @@ CLOSED: Final = frozenset({Status.FINAL, Status.UNDETERMINED, Status.EXPIRED, St
 
 
 class StepKind(Enum):
-    """Kinds of steps. Those from ``DELIVER`` to ``EXPIRE`` are transactions."""
+    """Kinds of steps. Those from ``DELIVER`` to ``EXPIRE`` are transactions; ``WITHDRAW`` is one that no
+    request asks for, but the operator.
+    """
 
     INFER = "infer"
     PROVE = "prove"
@@ -50,6 +52,7 @@ class StepKind(Enum):
     SUBMIT_PROOF = "submit_proof"
     FINALISE = "finalise"
     EXPIRE = "expire"
+    WITHDRAW = "withdraw"
     WAIT = "wait"
     DONE = "done"
 

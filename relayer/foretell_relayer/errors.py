@@ -240,6 +240,7 @@ class Reorganised(WatchError):
 
     code = "R-WCH-001"
     retry = True
+    hint = "Nothing: blocks are read again by themselves. If it happens often, raise --confirmations."
 
 
 class TooDeep(WatchError):
@@ -258,6 +259,7 @@ class WouldRevert(SubmitError):
 
     code = "R-SUB-001"
     retry = True
+    hint = "Nothing, mostly: somebody else was quicker. `foretell why REQUEST` tells what comes next."
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the chain would refuse it: {reason}")

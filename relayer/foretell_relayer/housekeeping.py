@@ -16,7 +16,7 @@ _DAY: Final = 86_400.0
 
 
 class LeaseKeeper:
-    """Renews the lease, and counts what waits."""
+    """Renews the lease."""
 
     name = "lease"
 
@@ -28,8 +28,8 @@ class LeaseKeeper:
         context = self._context
         while not context.stopping:
             context.journal.renew()
-            for step, number in context.journal.counts().items():
-                context.metrics.waiting.labels(step).set(number)
+            context.monitor.renewed()
+            context.metrics.renewed.set_to_current_time()
             await context.bells.lease.wait(RENEW_EVERY)
 
 

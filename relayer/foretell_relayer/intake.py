@@ -64,7 +64,6 @@ class Intake:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._closed: SubmitError | None = None
         self._price = Price(0, 0, 0.0)
         self._may_try = False
         self._tried = b""
@@ -76,22 +75,22 @@ class Intake:
         Raises:
             RpcError: the node does not tell our balance.
         """
-        was = self._closed
+        monitor = self._context.monitor
+        was = monitor.refusal
         try:
             self._price = await self._current_price()
             self._mind_failures()
-            self._closed = None
+            monitor.refusal = None
         except SubmitError as error:
-            self._closed = error
-        self._context.metrics.intake.set(self._closed is None)
-        if type(was) is not type(self._closed):
+            monitor.refusal = error
+        if type(was) is not type(monitor.refusal):
             self._tell(was)
 
     def admit(self, row: Row, facts: Facts, step: Step, now: int) -> Step:
         """The step, or what to wait for instead; ``now`` is the chain's time."""
         if step.kind not in NEW_WORK:
             return step
-        refusal = self._closed or self._unprofitable(row, facts, step.kind)
+        refusal = self._context.monitor.refusal or self._unprofitable(row, facts, step.kind)
         if isinstance(refusal, BreakerOpen) and (self._may_try or row.request_id == self._tried):
             if self._may_try:
                 self._may_try, self._tried, self._tried_at = False, row.request_id, time.monotonic()
@@ -132,7 +131,7 @@ class Intake:
         return Unprofitable(f"the fee of {row.found.fee} wei does not cover its cost of {wei} wei")
 
     def _tell(self, was: SubmitError | None) -> None:
-        error = self._closed
+        error = self._context.monitor.refusal
         if error is None:
             log.info("intake_open", before=was.code if was else None)
             return

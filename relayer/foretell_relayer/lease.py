@@ -94,6 +94,12 @@ def release(connection: Connection, lease: Lease) -> None:
     connection.execute(update(tables.lease).values(holder=None, expires_at=0.0))
 
 
+def is_held(connection: Connection, now: float) -> bool:
+    """Whether somebody alive is the holder."""
+    row = connection.execute(select(tables.lease)).mappings().one_or_none()
+    return row is not None and bool(row["holder"]) and _alive(row, now)
+
+
 def _alive(row: RowMapping, now: float) -> bool:
     if row["expires_at"] <= now:
         return False

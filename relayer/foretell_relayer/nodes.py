@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 from eth_typing import ChecksumAddress
 
-from foretell_relayer.chain import Chain, Event, Head, TransactionReceipt
+from foretell_relayer.chain import Chain, Event, Head, Standing, TransactionReceipt, Web3Chain
 from foretell_relayer.core import View
 from foretell_relayer.errors import (
     ChainChanged,
@@ -26,6 +26,7 @@ from foretell_relayer.errors import (
     RpcUnreachable,
 )
 from foretell_relayer.records import BlockRef
+from foretell_relayer.redact import public_url
 from foretell_spec.settlement import Delivery, Request
 
 log = structlog.get_logger(__name__)
@@ -133,6 +134,9 @@ class Nodes:
 
     async def dispute_bond(self) -> int:
         return await self._agree(lambda chain: chain.dispute_bond())
+
+    async def standing(self, operator: ChecksumAddress) -> Standing:
+        return await self._first(lambda chain: chain.standing(operator))
 
     async def is_open(self, model_id: bytes) -> bool:
         return await self._first(lambda chain: chain.is_open(model_id))
@@ -276,6 +280,15 @@ class Nodes:
         node.aside_until, node.failures = self._clock() + seconds, 0
         node.distrusted, node.admitted = seconds == DISTRUST, False
         log.warning("node_put_aside", node=node.label, seconds=seconds, why=why, code=RpcDisagreed.code)
+
+
+def connections(urls: Sequence[str], settlement: ChecksumAddress, timeout: float) -> Web3Chain | Nodes:
+    """The chain behind one URL or several; nothing is asked yet."""
+    chains = [Web3Chain(url, settlement, timeout) for url in urls]
+    if len(chains) == 1:
+        return chains[0]
+    labels = [f"node {number} ({public_url(url)})" for number, url in enumerate(urls, 1)]
+    return Nodes(list(zip(labels, chains, strict=True)))
 
 
 def _where_most_are(values: Sequence[T], key: Callable[[T], int]) -> T:

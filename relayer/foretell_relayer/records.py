@@ -120,6 +120,8 @@ class AttemptState(Enum):
 
 PENDING: Final = frozenset({AttemptState.SIGNED, AttemptState.SENT})
 UNRESOLVED: Final = PENDING | {AttemptState.INCLUDED}
+TAKEN: Final = UNRESOLVED | {AttemptState.RESERVED}
+"""States in which a nonce is spoken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +161,104 @@ class HistoryEntry:
     at: float
     what: str
     detail: str
+
+
+class Mode(Enum):
+    """Whether the operator lets the relayer take on what it has not staked anything on yet."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    DRAINING = "draining"
+
+
+class OrderKind(Enum):
+    """What an operator can ask of a running relayer."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    DRAIN = "drain"
+    REPLAY = "replay"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order; ``argument`` is a request's id in hexadecimal, or empty. ``done`` is ``None`` until then."""
+
+    id: int
+    kind: OrderKind
+    argument: str
+    done: bool | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A request that has not ended, in short. ``deadline`` is chain time, ``fee`` in wei."""
+
+    request_id: bytes
+    model_id: bytes
+    step: str
+    why: str
+    min_assurance: Assurance
+    deadline: int | None
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended: whether our output stood, the trust gap in seconds, and what was earned in wei."""
+
+    request_id: bytes
+    at: float
+    status: str
+    mine: bool
+    gap: int | None
+    earned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """An output of another operator that is not ours."""
+
+    request_id: bytes
+    at: float
+    model_id: bytes
+    operator: str
+    output_hash: bytes
+    our_hash: bytes
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """A confirmed transaction that is not in the ledger."""
+
+    tx_hash: bytes
+    request_id: bytes
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A transaction's cost; ``wei`` in all."""
+
+    tx_hash: bytes
+    request_id: bytes
+    at: float
+    action: str
+    gas: int
+    wei: int
+    success: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Totals. Amounts are in wei, to the 15 digits of a double."""
+
+    earned: float
+    spent: float
+    gas: int
+    transactions: int
+    ours: int
+    divergences: int

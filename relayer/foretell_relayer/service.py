@@ -8,26 +8,30 @@ from typing import TypeVar
 import structlog
 from eth_typing import ChecksumAddress
 
-from foretell_relayer.chain import Chain, Web3Chain
+from foretell_relayer.chain import Chain
 from foretell_relayer.clock import Backoff
 from foretell_relayer.config import Settings
 from foretell_relayer.context import Context
-from foretell_relayer.errors import BadSetting, ChainChanged, JournalError, RelayError
+from foretell_relayer.errors import ChainChanged, JournalError, RelayError
 from foretell_relayer.housekeeping import Forgetter, LeaseKeeper
 from foretell_relayer.keys import Prompt, forbid_core_files, open_signer, require_signer, warn_of_hot_bond
 from foretell_relayer.lease import RENEW_EVERY
 from foretell_relayer.metrics import Metrics
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.store import ModelStore
-from foretell_relayer.nodes import Nodes
+from foretell_relayer.nodes import connections
+from foretell_relayer.operate.bookkeeper import Bookkeeper
+from foretell_relayer.operate.clerk import Clerk
+from foretell_relayer.operate.health import Monitor
 from foretell_relayer.records import Identity
-from foretell_relayer.redact import public_url
 from foretell_relayer.runner import LocalRunner, require_models, require_secure
 from foretell_relayer.stages import Decider, Inferrer, ProofMaker
 from foretell_relayer.store import Journal
 from foretell_relayer.submit.submitter import Submitter
 from foretell_relayer.supervisor import Stage, Supervisor
 from foretell_relayer.watch.watcher import Watcher
+from foretell_relayer.web.app import Page
+from foretell_relayer.web.server import serving
 from foretell_relayer.work import in_thread
 from foretell_relayer.workshop import Workshop
 
@@ -54,6 +58,8 @@ class RelayService:
         self._context: Context | None = None
         self._supervisor: Supervisor | None = None
         self._stopped = False
+        self._metrics = Metrics()
+        self._monitor = Monitor(settings.poll, least_balance=settings.least_balance)
 
     def stop(self) -> None:
         """Take nothing new, finish what is under way, and end; the second call interrupts that, too."""
@@ -80,7 +86,13 @@ class RelayService:
             require_models(store)
             with Journal.open(self._settings.where) as journal:
                 log.info("journal_opened", journal=journal.place.label, token=journal.take())
-                async with _renewing(journal), self._connected(journal, store) as context:
+                self._monitor.mode = journal.mode()
+                page = Page(journal, self._metrics, self._monitor)
+                async with (
+                    _renewing(journal, self._monitor),
+                    serving(page, self._settings.http, self._settings.http_names),
+                    self._connected(journal, store) as context,
+                ):
                     await self._work(context)
         except asyncio.CancelledError:
             if not self._stopped:
@@ -88,19 +100,26 @@ class RelayService:
             log.info("interrupted")
 
     async def _work(self, context: Context) -> None:
-        watcher = Watcher(context)
-        self._supervisor = Supervisor(context.metrics, lambda _: watcher.doubt())
+        watcher, submitter = Watcher(context), Submitter(context)
+
+        def failed(stage: str, error: RelayError) -> None:
+            watcher.doubt()
+            context.monitor.failed(stage, error)
+
+        self._supervisor = Supervisor(context.metrics, failed)
         self._context = context
+        clerk = Clerk(context, submitter, self.stop)
         stages: list[Stage] = [
             watcher,
             Decider(context),
             Inferrer(context),
             ProofMaker(context),
-            Submitter(context),
+            submitter,
             LeaseKeeper(context),
             Forgetter(context),
+            Bookkeeper(context),
+            clerk,
         ]
-        stop_metrics = _serve(context)
         log.info(
             "relaying",
             rpc=self._settings.public_rpc,
@@ -110,12 +129,11 @@ class RelayService:
             signer=context.signer.address,
             models=["0x" + model_id.hex() for model_id in context.models.manifests()],
         )
+        # Orders that were given while nobody worked come before the first decision.
+        await clerk.work()
         if self._on_ready is not None:
             self._on_ready()
-        try:
-            await self._supervisor.run(stages, self._settings.grace)
-        finally:
-            await asyncio.to_thread(stop_metrics)
+        await self._supervisor.run(stages, self._settings.grace)
 
     # ------------------------------------------------------------------------------------------- starting
 
@@ -123,7 +141,7 @@ class RelayService:
     async def _connected(self, journal: Journal, store: ModelStore) -> AsyncIterator[Context]:
         settings = self._settings
         settlement = ChecksumAddress(settings.settlement)  # type: ignore[arg-type]  # validated as one
-        chain = _chain(settings, settlement)
+        chain = connections(settings.rpc_urls, settlement, settings.rpc_timeout)
         try:
             chain_id, genesis = await self._patiently("waiting_for_node", lambda: _identify(chain))
             require_secure(store, chain_id, accept_insecure=settings.accept_insecure_srs)
@@ -138,6 +156,8 @@ class RelayService:
             warn_of_hot_bond(operator, signer, chain_id)
             with _workshop(store) as local:
                 await self._set_up(local, store, chain)
+                dispute_bond = await chain.dispute_bond()
+                self._monitor.least_bond = dispute_bond
                 yield Context(
                     settings=settings,
                     identity=identity,
@@ -145,8 +165,9 @@ class RelayService:
                     journal=journal,
                     models=LocalRunner(local, store),
                     signer=signer,
-                    dispute_bond=await chain.dispute_bond(),
-                    metrics=Metrics(),
+                    dispute_bond=dispute_bond,
+                    metrics=self._metrics,
+                    monitor=self._monitor,
                 )
         finally:
             await chain.close()
@@ -180,7 +201,7 @@ class RelayService:
 
 
 @contextlib.asynccontextmanager
-async def _renewing(journal: Journal) -> AsyncIterator[None]:
+async def _renewing(journal: Journal, monitor: Monitor) -> AsyncIterator[None]:
     """Renews the lease while the service starts, which takes as long as the node is down."""
 
     async def renew() -> None:
@@ -189,21 +210,13 @@ async def _renewing(journal: Journal) -> AsyncIterator[None]:
             while True:
                 await asyncio.sleep(RENEW_EVERY)
                 journal.renew()
+                monitor.renewed()
 
     task = asyncio.create_task(renew())
     try:
         yield
     finally:
         task.cancel()
-
-
-def _chain(settings: Settings, settlement: ChecksumAddress) -> Web3Chain | Nodes:
-    """The node that the settings name, or all of them."""
-    chains = [Web3Chain(url, settlement, settings.rpc_timeout) for url in settings.rpc_urls]
-    if len(chains) == 1:
-        return chains[0]
-    labels = [f"node {number} ({public_url(url)})" for number, url in enumerate(settings.rpc_urls, 1)]
-    return Nodes(list(zip(labels, chains, strict=True)))
 
 
 async def _identify(chain: Chain) -> tuple[int, bytes]:
@@ -216,15 +229,3 @@ async def _identify(chain: Chain) -> tuple[int, bytes]:
 
 def _workshop(store: ModelStore) -> Workshop:
     return Workshop(store, proofs=ProofCache(store.cache.root / "proofs"))
-
-
-def _serve(context: Context) -> Callable[[], None]:
-    port = context.settings.metrics_port
-    if port is None:
-        return lambda: None
-    try:
-        chosen, stop = context.metrics.serve(port)
-    except OSError as error:
-        raise BadSetting(f"--metrics-port {port}: {error.strerror}") from None
-    log.info("metrics", url=f"http://127.0.0.1:{chosen}/metrics")
-    return stop

@@ -9,9 +9,20 @@ from typing import Final
 import structlog
 
 from foretell_relayer.context import Context
-from foretell_relayer.core import TRANSACTIONS, Stand, Status, Step, StepKind, next_step
+from foretell_relayer.core import (
+    RECHECK,
+    TRANSACTIONS,
+    Facts,
+    Stand,
+    Status,
+    Step,
+    StepKind,
+    View,
+    next_step,
+)
 from foretell_relayer.intake import Intake
 from foretell_relayer.models.errors import ModelError
+from foretell_relayer.operate.control import withhold
 from foretell_relayer.prove.errors import ProveError
 from foretell_relayer.records import Row
 from foretell_relayer.work import in_thread
@@ -46,10 +57,11 @@ class Decider:
             return
         now = context.head.timestamp
         rows = context.journal.due(now)
+        if rows or context.monitor.refusal is not None:
+            await self._intake.look()
         if not rows:
             return
         free_bond = await context.chain.free_bond(context.operator)
-        await self._intake.look()
         for row in rows:
             if context.stopping:
                 return
@@ -63,11 +75,22 @@ class Decider:
         facts = row.found.facts(manifest.challenge_window, manifest.proof_window)
         view = await context.chain.view(row.request_id, row.found.block_number)
         step = next_step(facts, view, self._stand(row, free_bond), now, context.settings.rules)
+        step = withhold(step, view, context.operator, context.monitor.mode, now + RECHECK)
         if view.status is Status.OPEN:
             return self._intake.admit(row, facts, step, now)
-        if step.kind is StepKind.DONE and not await self._is_confirmed(row, view.status):
-            return Step(StepKind.WAIT, f"{step.why}, not confirmed yet", now + 1)
+        if step.kind is StepKind.DONE:
+            if not await self._is_confirmed(row, view.status):
+                return Step(StepKind.WAIT, f"{step.why}, not confirmed yet", now + 1)
+            self._end(row, facts, view, now)
+        if step.kind is StepKind.CHALLENGE and step.why != row.why:
+            context.journal.diverged(row, view)
+            context.metrics.divergences.inc()
         return step
+
+    def _end(self, row: Row, facts: Facts, view: View, now: int) -> None:
+        gap = self._context.journal.ended(row, facts, view, self._context.operator, now)
+        if gap is not None:
+            self._context.metrics.gap_seconds.observe(gap)
 
     async def _is_confirmed(self, row: Row, status: Status) -> bool:
         """Whether a request had this status at the newest confirmed block already."""
@@ -101,8 +124,6 @@ class Decider:
             context.bells.prove.ring()
         elif step.kind in TRANSACTIONS:
             context.bells.submit.ring()
-        if step.kind is StepKind.CHALLENGE and step.why != row.why:
-            context.metrics.divergences.inc()
 
 
 class Inferrer:

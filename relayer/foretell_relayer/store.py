@@ -8,9 +8,9 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from foretell_relayer import lease, tables
 from foretell_relayer.errors import OtherChain
@@ -18,17 +18,17 @@ from foretell_relayer.journal import migrating
 from foretell_relayer.journal.attempts import AttemptBook
 from foretell_relayer.journal.blocks import KEPT_BLOCKS, BlockBook
 from foretell_relayer.journal.database import explained
+from foretell_relayer.journal.ledger import Ledger
+from foretell_relayer.journal.orders import OrderBook
 from foretell_relayer.journal.places import place
 from foretell_relayer.journal.requests import RequestBook
 from foretell_relayer.journal.retention import Retention
-from foretell_relayer.records import DECIDE, Identity
+from foretell_relayer.records import Identity
 
 __all__ = ["KEPT_BLOCKS", "Journal"]
 
-_R: Final = tables.requests.c
 
-
-class Journal(BlockBook, RequestBook, AttemptBook, Retention):
+class Journal(BlockBook, RequestBook, AttemptBook, OrderBook, Ledger, Retention):
     """An open journal. Without ``take`` it can be read only."""
 
     @classmethod
@@ -66,11 +66,7 @@ class Journal(BlockBook, RequestBook, AttemptBook, Retention):
         """
         with explained(self.place), self._engine.begin() as connection:
             self._lease = lease.take(connection, self._now(connection))
-            connection.execute(
-                update(tables.requests)
-                .where(_R.outcome.is_(None))
-                .values(step=DECIDE, wake_at=0, retry_at=0.0)
-            )
+            self._decide_all(connection)
         self.drop_reservations()
         return self._lease.token
 

@@ -30,7 +30,7 @@ class Stage(Protocol):
 class Supervisor:
     """Runs stages in one task group."""
 
-    def __init__(self, metrics: Metrics, on_failure: Callable[[RelayError], None]) -> None:
+    def __init__(self, metrics: Metrics, on_failure: Callable[[str, RelayError], None]) -> None:
         self._metrics = metrics
         self._on_failure = on_failure
         self._stop = asyncio.Event()
@@ -71,7 +71,8 @@ class Supervisor:
 
     async def _recover(self, stage: str, error: RelayError, pause: float) -> None:
         self._metrics.errors.labels(error.code).inc()
-        self._on_failure(error)
+        self._metrics.failures.labels(stage).inc()
+        self._on_failure(stage, error)
         log.warning(
             "recovering",
             stage=stage,

@@ -131,3 +131,71 @@ history = Table(
     Index("ix_history_request_id", "request_id"),
 )
 """What happened to each request, for people."""
+
+# ------------------------------------------------------------------------- what operators see and ask for
+
+control = Table(
+    "control",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""What the operator decided and a restart must not forget, such as whether requests are taken."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", LONG, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("argument", String(80), nullable=False),
+    Column("answered_at", Float),
+    Column("done", Boolean),
+    Column("answer", Text),
+    Index("ix_orders_answered_at", "answered_at"),
+)
+"""What the operator asked of the relayer, and its answer. The one table that others than the holder of the
+lease write to."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("request_id", LargeBinary(32), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("operator", String(42), nullable=False),
+    Column("mine", Boolean, nullable=False),
+    Column("gap", LONG),
+    Column("earned", String(80), nullable=False),
+    Index("ix_outcomes_at", "at"),
+)
+"""How requests ended: whose output stood, the trust gap in seconds of chain time (null where there was no
+output), and the fee in wei that was ours."""
+
+divergences = Table(
+    "divergences",
+    metadata,
+    Column("request_id", LargeBinary(32), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("model_id", LargeBinary(32), nullable=False),
+    Column("operator", String(42), nullable=False),
+    Column("output_hash", LargeBinary(32), nullable=False),
+    Column("our_hash", LargeBinary(32), nullable=False),
+    Index("ix_divergences_at", "at"),
+)
+"""Outputs of other operators that were not ours."""
+
+costs = Table(
+    "costs",
+    metadata,
+    Column("tx_hash", LargeBinary(32), primary_key=True),
+    Column("request_id", LargeBinary(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("gas", LONG, nullable=False),
+    Column("wei", String(80), nullable=False),
+    Column("success", Boolean, nullable=False),
+    Index("ix_costs_at", "at"),
+)
+"""What each confirmed transaction cost."""

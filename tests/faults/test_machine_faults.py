@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -260,6 +261,14 @@ def of_process(process):
     return seen
 
 
+def fetch(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
 def test_f24__canaries__are_in_no_output_whatever_goes_wrong(stage, make, record, tmp_path):
     line, seed = record("F24 secrets", 7), 7
     keystore = tmp_path / "key.json"
@@ -272,12 +281,12 @@ def test_f24__canaries__are_in_no_output_whatever_goes_wrong(stage, make, record
             proxy.url.replace("http://", "http://canary-user:canary-pass@") + "/canary-path?key=canary-query"
         )
         other = "http://canary-user:canary-pass@127.0.0.1:1/canary-path?key=canary-query"
-        relay = make(rpc=f"{url},{other}", keystore=keystore, password_file=password, metrics_port=0)
+        relay = make(rpc=f"{url},{other}", keystore=keystore, password_file=password, http="0")
         relay.start(debug=True)
         requests = [stage.request(provisional=True), stage.request(min_assurance=4)]
-        relay.wait_text('"event": "metrics"')
+        relay.wait_text('"event": "page"')
         address = next(
-            json.loads(each)["url"] for each in relay.text().splitlines() if '"event": "metrics"' in each
+            json.loads(each)["url"] for each in relay.text().splitlines() if '"event": "page"' in each
         )
         children = {}
 
@@ -287,8 +296,7 @@ def test_f24__canaries__are_in_no_output_whatever_goes_wrong(stage, make, record
             return all(stage.status(each) == FINAL for each in requests)
 
         until("proven", done)
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
-            metrics = answer.read().decode()
+        pages = {each: fetch(address + each) for each in ("", "metrics", "readyz")}
         relay.send_signal(signal.SIGABRT)
         relay.process.join()
     line.outcome = observe(stage, requests)
@@ -305,7 +313,7 @@ def test_f24__canaries__are_in_no_output_whatever_goes_wrong(stage, make, record
         if path.is_file() and path.stat().st_size < 1 << 20
     }
     assert "debug" in relay.text()
-    assert leaks({"metrics": metrics, **children, **files, **cache}) == []
+    assert leaks({**pages, **children, **files, **cache}) == []
 
 
 def test_f24__wrong_password_and_unreachable_database__say_so_without_it(stage, make, tmp_path):

@@ -213,9 +213,9 @@ def test_prepare__new_then_old_then_new__keeps_everything_and_a_copy(url):
         assert (journal.rows(), journal.unresolved()) == before
     with engine.connect() as connection:
         kept = connection.execute(
-            text("select version_num from foretell_before_0002.alembic_version")
+            text("select version_num from foretell_before_0003.alembic_version")
         ).scalar()
-        copied = connection.execute(text("select count(*) from foretell_before_0002.requests")).scalar()
+        copied = connection.execute(text("select count(*) from foretell_before_0003.requests")).scalar()
     engine.dispose()
     assert (kept, copied) == ("0001", 1)
 

@@ -8,12 +8,13 @@ from typing import Any
 from eth_typing import ChecksumAddress
 from eth_utils import keccak, to_checksum_address
 
-from foretell_relayer.chain import Event, Head, TransactionReceipt
+from foretell_relayer.chain import Event, Head, Standing, TransactionReceipt
 from foretell_relayer.config import load_settings
 from foretell_relayer.context import Context
 from foretell_relayer.core import Status, View
 from foretell_relayer.errors import RpcRefused
 from foretell_relayer.metrics import Metrics
+from foretell_relayer.operate.health import Monitor
 from foretell_relayer.records import BlockRef, Found, Identity
 from foretell_relayer.signers import LocalSigner
 from foretell_relayer.store import Journal
@@ -137,6 +138,7 @@ class FakeChain:
     gas: int = 100_000
     wealth: int = 10**30
     bond: int = 100 * ETHER
+    credit: int = 0
     sent: list[bytes] = field(default_factory=list)
     pool: set[bytes] = field(default_factory=set)
     receipts: dict[bytes, TransactionReceipt] = field(default_factory=dict)
@@ -205,6 +207,9 @@ class FakeChain:
 
     async def dispute_bond(self) -> int:
         return ETHER
+
+    async def standing(self, operator: ChecksumAddress) -> Standing:
+        return Standing(self.bond, 0, self.credit)
 
     async def is_open(self, model_id: bytes) -> bool:
         return True
@@ -280,6 +285,7 @@ def make_context(folder: Path, chain: FakeChain | None = None, **settings: Any) 
         signer=signer,
         dispute_bond=ETHER,
         metrics=Metrics(),
+        monitor=Monitor(poll=0.01),
     )
 
 

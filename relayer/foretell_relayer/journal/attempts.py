@@ -12,11 +12,10 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from foretell_relayer import tables
 from foretell_relayer.journal.database import Database
-from foretell_relayer.records import PENDING, UNRESOLVED, Attempt, AttemptState, Reservation
+from foretell_relayer.records import PENDING, TAKEN, UNRESOLVED, Attempt, AttemptState, Reservation
 from foretell_relayer.signers import SignedTransaction
 
 _A = tables.attempts.c
-_TAKEN: Final = UNRESOLVED | {AttemptState.RESERVED}
 _UNDER_WAY: Final = PENDING | {AttemptState.RESERVED}
 
 
@@ -33,7 +32,7 @@ class AttemptBook(Database):
             fees: fee per gas and tip, in wei, that will be signed.
         """
         with self._write() as connection:
-            query = select(_A.nonce).where(_A.state.in_(_names(_TAKEN)))
+            query = select(_A.nonce).where(_A.state.in_(_names(TAKEN)))
             taken = set(connection.execute(query).scalars())
             # The lowest free one: a gap would hold up everything above it.
             nonce = next(each for each in count(chain_nonce) if each not in taken)

@@ -4,12 +4,13 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from foretell_relayer import lease, tables
 from foretell_relayer.errors import DamagedJournal
 from foretell_relayer.journal.places import READ_ONLY, Place
+from foretell_relayer.records import DECIDE
 
 
 class Database:
@@ -42,6 +43,11 @@ class Database:
         with self._write() as connection:
             lease.renew(connection, self._held(), self._now(connection))
 
+    def is_held(self) -> bool:
+        """Whether a relayer works on it now."""
+        with self._read() as connection:
+            return lease.is_held(connection, self._now(connection))
+
     def _now(self, connection: Connection) -> float:
         """The time by which leases run out."""
         return self.place.now(connection, self._clock)
@@ -58,9 +64,21 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def _post(self) -> Iterator[Connection]:
+        """A transaction without the lease: for orders to the writer alone."""
+        with explained(self.place), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
         with explained(self.place), self._engine.connect() as connection:
             yield connection.execution_options(**READ_ONLY)
+
+    def _decide_all(self, connection: Connection) -> None:
+        """Put unfinished requests back to be decided."""
+        requests = tables.requests
+        query = update(requests).where(requests.c.outcome.is_(None))
+        connection.execute(query.values(step=DECIDE, wake_at=0, retry_at=0.0))
 
     def _note(self, connection: Connection, request_id: bytes, what: str, detail: str) -> None:
         values = {"request_id": request_id, "at": self._clock(), "what": what, "detail": detail}

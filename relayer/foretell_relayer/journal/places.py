@@ -6,6 +6,7 @@ copy everything before a migration, and to give space back.
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import ssl
 from collections.abc import Callable
@@ -25,7 +26,9 @@ READ_ONLY: Final = {"foretell_read_only": True}
 TIMEOUT: Final = 10
 """Seconds to wait for a lock or a server; less than a lease, so that who waits does not lose it for that."""
 
-_DAMAGE: Final = ("malformed", "not a database", "no such column", "no such table", "already exists")
+_DAMAGE: Final = (
+    "malformed", "not a database", "no such column", "no such table", "already exists", "could not decode",
+)  # fmt: skip
 _SQLSTATE_OF_DAMAGE: Final = ("42", "XX")  # tables are missing or of another form; the server found damage
 _SQLSTATE_OF_NO_SPACE: Final = ("53", "25006", "58")  # no resources, a read-only server, its disk fails
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -60,6 +63,10 @@ class Place(Protocol):
 
     def give_back(self, engine: Engine, /) -> None:
         """Return some space of deleted rows to the system."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Space that is left beside it; ``None`` where a server looks after that."""
         ...
 
     def explain(self, error: DBAPIError | sqlite3.Error) -> CodedError:
@@ -118,9 +125,12 @@ class SqliteFile:
             driver.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def free_bytes(self) -> int | None:
+        return shutil.disk_usage(self.path.resolve().parent).free
+
     def explain(self, error: DBAPIError | sqlite3.Error) -> CodedError:
         text = f"{self.label}: {getattr(error, 'orig', error)}"
-        damaged = any(mark in text for mark in _DAMAGE)
+        damaged = any(mark in text.lower() for mark in _DAMAGE)
         return DamagedJournal(text) if damaged else JournalUnwritable(text)
 
 
@@ -159,6 +169,9 @@ class PostgresServer:
 
     def give_back(self, _: Engine) -> None:
         """The server's autovacuum does."""
+
+    def free_bytes(self) -> int | None:
+        return None
 
     def explain(self, error: DBAPIError | sqlite3.Error) -> CodedError:
         state, text = _sqlstate(error)

@@ -13,7 +13,7 @@ from foretell_relayer.core import Step, StepKind
 from foretell_relayer.errors import DamagedJournal
 from foretell_relayer.journal.database import Database
 from foretell_relayer.journal.sums import checksum
-from foretell_relayer.records import DECIDE, Found, HistoryEntry, Row
+from foretell_relayer.records import DECIDE, Found, HistoryEntry, Queued, Row
 from foretell_spec.assurance import Assurance
 from foretell_spec.tensor import Tensor
 
@@ -25,6 +25,7 @@ FAILURES: Final = frozenset({"infer_failed", "prove_failed", "reverted"})
 SUCCESSES: Final = frozenset({"proven", "included", "confirmed"})
 """Lines of the story that speak for or against what we do ourselves."""
 
+_HURRIED: Final = (StepKind.INFER.value, StepKind.DELIVER.value, StepKind.DELIVER_PROVEN.value)
 _R = tables.requests.c
 
 
@@ -49,6 +50,41 @@ class RequestBook(Database):
     def rows(self, limit: int = 50) -> list[Row]:
         """The newest requests."""
         return self._rows(select(tables.requests).order_by(_R.block_number.desc()).limit(limit))
+
+    def ids(self) -> list[bytes]:
+        """Ids of all requests."""
+        with self._read() as connection:
+            return list(connection.execute(select(_R.request_id)).scalars())
+
+    def queue(self, limit: int = 100) -> list[Queued]:
+        """Requests that have not ended, those with the earliest deadline first."""
+        columns = (
+            _R.request_id,
+            _R.model_id,
+            _R.step,
+            _R.why,
+            _R.min_assurance,
+            _R.deadline,
+            _R.from_receipt,
+        )
+        query = select(*columns, _R.fee).where(_R.outcome.is_(None)).order_by(_R.deadline, _R.block_number)
+        with self._read() as connection:
+            return [_queued(values) for values in connection.execute(query.limit(limit)).mappings()]
+
+    def given_up(self, tries: int) -> int:
+        """How many requests that have not ended failed ``tries`` times, in the model or in its proof."""
+        failed = (_R.infer_failures >= tries) | (_R.prove_failures >= tries)
+        query = select(func.count()).select_from(tables.requests).where(_R.outcome.is_(None) & failed)
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def next_deadline(self, now: int) -> int | None:
+        """Chain time of the earliest deadline, not before ``now``, of a request that we are answering."""
+        hurried = _R.step.in_(_HURRIED) & _R.from_receipt.is_(False) & (_R.deadline >= now)
+        query = select(func.min(_R.deadline)).where(_R.outcome.is_(None) & hurried)
+        with self._read() as connection:
+            found: int | None = connection.execute(query).scalar_one()
+            return found
 
     def counts(self) -> dict[str, int]:
         """How many requests there are by outcome, or by queue where there is no outcome yet."""
@@ -99,6 +135,20 @@ class RequestBook(Database):
                 connection, request_id, {"step": DECIDE, "wake_at": 0, "retry_at": 0.0, "failures": 0}
             )
 
+    def replay(self, request_id: bytes) -> bool:
+        """Forget what was tried and computed for a request, and decide from the beginning; transactions that
+        are under way stay so. Returns whether there is such a request.
+        """
+        again: dict[str, Any] = {"step": DECIDE, "wake_at": 0, "retry_at": 0.0, "failures": 0}
+        fresh = again | dict.fromkeys(("infer_failures", "prove_failures"), 0)
+        fresh |= dict.fromkeys(("outputs", "outputs_sum", "proof", "outcome", "closed_at"))
+        with self._write() as connection:
+            query = update(tables.requests).where(_R.request_id == request_id).values(**fresh)
+            known = connection.execute(query).rowcount > 0
+            if known:
+                self._note(connection, request_id, "replayed", "")
+        return known
+
     def later(self, request_id: bytes, what: str, detail: str, seconds: float) -> None:
         """A step failed: decide again after ``seconds``, at most ``LONGEST_SLEEP``."""
         retry_at = self._clock() + min(seconds, LONGEST_SLEEP)
@@ -146,6 +196,18 @@ class RequestBook(Database):
 
 def _unfinished() -> Select[Any]:
     return select(tables.requests).where(_R.outcome.is_(None)).order_by(_R.deadline, _R.block_number)
+
+
+def _queued(values: RowMapping) -> Queued:
+    return Queued(
+        request_id=values["request_id"],
+        model_id=values["model_id"],
+        step=values["step"],
+        why=values["why"],
+        min_assurance=Assurance(values["min_assurance"]),
+        deadline=None if values["from_receipt"] else values["deadline"],
+        fee=int(values["fee"]),
+    )
 
 
 def _row(values: RowMapping) -> Row:

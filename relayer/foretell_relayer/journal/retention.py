@@ -4,7 +4,7 @@ from sqlalchemy import delete, select
 
 from foretell_relayer import tables
 from foretell_relayer.journal.database import Database, explained
-from foretell_relayer.records import UNRESOLVED, AttemptState
+from foretell_relayer.records import TAKEN
 
 _R, _A, _H = tables.requests.c, tables.attempts.c, tables.history.c
 _AT_ONCE = 500
@@ -17,10 +17,9 @@ class Retention(Database):
     def forget(self, seconds: float) -> int:
         """Delete requests that were closed longer ago than ``seconds``, some at a time; returns how many.
 
-        One with a transaction whose fate is open stays.
+        One with a transaction whose fate is open stays, and so do all lines of the ledger.
         """
-        open_states = [state.value for state in (*UNRESOLVED, AttemptState.RESERVED)]
-        busy = select(_A.request_id).where(_A.state.in_(open_states))
+        busy = select(_A.request_id).where(_A.state.in_([state.value for state in TAKEN]))
         old = _R.outcome.is_not(None) & (_R.closed_at < self._clock() - seconds)
         query = select(_R.request_id).where(old & _R.request_id.not_in(busy)).limit(_AT_ONCE)
         with self._write() as connection:

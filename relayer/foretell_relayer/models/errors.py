@@ -27,42 +27,49 @@ class BadModel(ModelError):
     """The ONNX file is damaged, or is no model that a circuit can hold."""
 
     code = "R-MOD-001"
+    hint = "Export the model again as the message says; docs/guides/models.md lists what is admitted."
 
 
 class BadSamples(ModelError):
     """The samples are damaged, of another shape, or not finite numbers."""
 
     code = "R-MOD-002"
+    hint = "Save plain arrays with numpy.savez or numpy.save, of the shape that the message names."
 
 
 class Inaccurate(ModelError):
     """No admitted scale brings the circuit within the tolerance."""
 
     code = "R-MOD-003"
+    hint = "Give a larger --tolerance, or narrow --input-range; `foretell model measure` suggests one."
 
 
 class NoCircuit(ModelError):
     """The circuit, its verifier or its proof would be too large."""
 
     code = "R-MOD-004"
+    hint = "Use a smaller or simpler model, or raise --max-logrows."
 
 
 class BadFolder(ModelError):
     """A file of the folder is missing, malformed, or not the one that the manifest vouches for."""
 
     code = "R-MOD-005"
+    hint = "Get the folder again from whoever published it; do not edit its files."
 
 
 class UnknownModel(ModelError):
     """The store has no folder for this model id."""
 
     code = "R-MOD-006"
+    hint = "Name the model's folder with --model."
 
 
 class InsecureModel(ModelError):
     """The model's SRS is fit for development chains only."""
 
     code = "R-MOD-007"
+    hint = "Make the model again with a public ceremony's file: `foretell srs --help`."
 
 
 class WrongRuntime(ModelError):
@@ -76,3 +83,4 @@ class NoProofs(ModelError):
     """A proof was asked for, and only models of class CIRCUIT have proofs."""
 
     code = "R-MOD-009"
+    hint = "Ask for SIGNED or AGREED, or make a circuit of the model."

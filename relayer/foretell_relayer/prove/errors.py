@@ -26,12 +26,14 @@ class EzklRefused(ProveError):
     """EZKL reported an error of its own."""
 
     code = "R-PRV-001"
+    hint = "Check the model with `foretell model check FOLDER`; then `foretell replay REQUEST`."
 
 
 class EzklPanicked(ProveError):
     """EZKL panicked: a file that it cannot read, or files that do not belong together."""
 
     code = "R-PRV-002"
+    hint = "Remove the model's folder in the cache, and check the model with `foretell model check FOLDER`."
 
 
 class ChildCrashed(ProveError):
@@ -39,6 +41,7 @@ class ChildCrashed(ProveError):
 
     code = "R-PRV-003"
     retry = True
+    hint = "Look at memory and at the kernel's log; it is tried again by itself."
 
 
 class ChildTimedOut(ProveError):
@@ -46,39 +49,46 @@ class ChildTimedOut(ProveError):
 
     code = "R-PRV-004"
     retry = True
+    hint = "Use a faster machine or fewer models at once; it is tried again by itself."
 
 
 class OutOfMemory(ProveError):
     """The child process reached its memory limit."""
 
     code = "R-PRV-005"
+    hint = "Add memory, or serve a smaller model."
 
 
 class InvalidProof(ProveError):
     """A proof that does not verify."""
 
     code = "R-PRV-006"
+    hint = "The keys are made again by themselves; if it comes back, get the model's folder again."
 
 
 class OutputTooLarge(ProveError):
     """A file of the child reached its size limit, or the disk is full."""
 
     code = "R-PRV-007"
+    hint = "Free some space on the disk."
 
 
 class NoCompiler(ProveError):
     """Node or its ``solc`` package is missing."""
 
     code = "R-PRV-008"
+    hint = "Run `npm install` in the project's folder, or install Node.js first."
 
 
 class CompilerFailed(ProveError):
     """The Solidity compiler did not compile."""
 
     code = "R-PRV-009"
+    hint = "Run it again with --debug and report the compiler's message, please."
 
 
 class WrongWitness(ProveError):
     """EZKL computed on other numbers than it was given."""
 
     code = "R-PRV-010"
+    hint = "Report it, please: EZKL and this version do not agree about numbers."

@@ -35,6 +35,10 @@ class Call:
     arguments: tuple[Any, ...]
 
 
+WITHDRAW: Final = Call("withdraw", ())
+"""Draws the credit of whoever sends it."""
+
+
 async def build(
     row: Row, kind: StepKind, signer: Signer, identity: Identity, structs: tuple[Request, Delivery]
 ) -> Call | None:
@@ -42,6 +46,8 @@ async def build(
 
     ``structs`` are what the chain knows the request by.
     """
+    if kind is StepKind.WITHDRAW:
+        return WITHDRAW
     request, delivery = (struct.words() for struct in structs)
     inputs, outputs = row.found.inputs, row.outputs
     if kind is StepKind.EXPIRE:

@@ -21,7 +21,7 @@ from foretell_relayer.errors import (
     WouldRevert,
 )
 from foretell_relayer.records import Attempt, AttemptState, Reservation, Row
-from foretell_relayer.submit.calls import LOST_RACES, REJECTIONS, build
+from foretell_relayer.submit.calls import LOST_RACES, REJECTIONS, WITHDRAW, Call, build
 from foretell_relayer.submit.fees import Fees, suggest
 
 log = structlog.get_logger(__name__)
@@ -66,25 +66,43 @@ class Sender:
 
     async def send(self, row: Row) -> None:
         """Send the transaction that a request's step asks for, or say why not now."""
-        context, kind = self._context, StepKind(row.step)
+        kind = StepKind(row.step)
         try:
             fees = self.fees()
             work = await self.work(row, kind, fees)
+            attempt = None if work is None else await self._make(row.request_id, kind, work, fees)
         except (WouldRevert, FeeTooHigh, RpcRefused, KeyStoreError) as error:
             self._not_now(row, kind, error)
             return
-        if work is None:
-            context.journal.again(row.request_id)
-            return
-        nonce = await context.chain.nonce(context.signer.address)
-        reserved = context.journal.reserve(row.request_id, kind.value, nonce, (fees.most, fees.tip))
-        try:
-            attempt = await self.sign(reserved, work)
-        except KeyStoreError as error:
-            context.journal.drop_reservations()
-            self._not_now(row, kind, error)
+        if attempt is None:
+            self._context.journal.again(row.request_id)
         else:
             await self.broadcast(attempt)
+
+    async def withdraw(self, row: Row) -> Attempt:
+        """Draw the operator's credit, of which ``row`` earned a part; returns what was sent.
+
+        Raises:
+            SubmitError: not now.
+            KeyStoreError: the signer does not sign.
+            RpcError: the node did not help.
+        """
+        fees = self.fees()
+        work = await self._priced(StepKind.WITHDRAW, WITHDRAW, fees)
+        attempt = await self._make(row.request_id, StepKind.WITHDRAW, work, fees)
+        await self.broadcast(attempt)
+        return attempt
+
+    async def _make(self, request_id: bytes, kind: StepKind, work: Work, fees: Fees) -> Attempt:
+        """Reserve the next nonce, and have the transaction signed."""
+        context = self._context
+        nonce = await context.chain.nonce(context.signer.address)
+        reserved = context.journal.reserve(request_id, kind.value, nonce, (fees.most, fees.tip))
+        try:
+            return await self.sign(reserved, work)
+        except KeyStoreError:
+            context.journal.drop_reservations()
+            raise
 
     async def work(self, row: Row, kind: StepKind, fees: Fees) -> Work | None:
         """What a step does, with a gas limit with which it succeeds as things stand; ``None`` where we do not
@@ -97,9 +115,10 @@ class Sender:
         context = self._context
         structs = await context.chain.structs(row.request_id, row.found.block_number)
         call = await build(row, kind, context.signer, context.identity, structs)
-        if call is None:
-            return None
-        data = context.chain.calldata(call.function, call.arguments)
+        return None if call is None else await self._priced(kind, call, fees)
+
+    async def _priced(self, kind: StepKind, call: Call, fees: Fees) -> Work:
+        data = self._context.chain.calldata(call.function, call.arguments)
         return Work(data, await self._gas(kind, data, fees))
 
     async def _gas(self, kind: StepKind, data: bytes, fees: Fees) -> int:

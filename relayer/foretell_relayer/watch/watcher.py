@@ -53,12 +53,15 @@ class Watcher:
         moved = context.head is None or head.ref != context.head.ref
         context.head = head
         context.metrics.head.set(head.ref.number)
+        context.metrics.head_time.set(head.timestamp)
         for node, up in context.chain.health().items():
             context.metrics.nodes.labels(node).set(up)
         last = head.ref.number - context.settings.confirmations + 1
         first = await self._resume()
         while first <= last and not context.stopping:
             first = await self._read(*self._ranges.next(first, last))
+            context.monitor.looked(last, first - 1)
+        context.monitor.looked(last, first - 1)
         if moved:
             context.bells.decide.ring()
             context.bells.submit.ring()

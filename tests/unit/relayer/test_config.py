@@ -46,7 +46,7 @@ def test_load_settings__lower_case_address__is_checksummed():
         ({"confirmations": 0}, "--confirmations: "),
         ({"poll": 0.0}, "--poll: "),
         ({"max_fee_gwei": 0.0}, "--max-fee-gwei: "),
-        ({"metrics_port": 70_000}, "--metrics-port: "),
+        ({"http": "70000"}, "--http: "),
         ({"keystore": Path("key.json")}, "give either --keystore"),
         ({"dev_key": False}, "give either --keystore"),
     ],

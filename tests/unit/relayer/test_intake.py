@@ -9,6 +9,7 @@ from foretell_relayer import intake as module
 from foretell_relayer.core import Step, StepKind
 from foretell_relayer.intake import RESERVE_GAS, Intake, Price, cost
 from foretell_relayer.records import BlockRef
+from foretell_relayer.stages import Decider
 from foretell_relayer.submit.gas import TYPICAL, GasUsed
 from foretell_spec.assurance import Assurance
 from tests.kit.relay import ETHER, START, FakeChain, make_context, make_found, request_id
@@ -212,3 +213,16 @@ def test_admit__only_profitable__takes_what_covers_its_cost(tmp_path):
     assert admit(context, intake, good) is DELIVER
     assert f"R-SUB-004: the fee of {wei - 1} wei" in admit(context, intake, bad).why
     context.journal.close()
+
+
+def test_look__nothing_to_decide_any_more__is_repeated_until_the_intake_opens(context):
+    row_of(context, deadline=START)
+    context.chain.wealth = 0
+    asyncio.run(Decider(context).decide_all())
+    assert context.monitor.intake == "closed"
+
+    context.journal.rewind(0)
+    context.journal.decide(context.journal.rows()[0], Step(StepKind.DONE, "EXPIRED"))
+    context.chain.wealth = 10**30
+    asyncio.run(Decider(context).decide_all())
+    assert context.monitor.intake == "open"

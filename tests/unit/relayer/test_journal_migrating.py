@@ -80,7 +80,7 @@ def test_prepare__old_journal__is_copied_first_for_its_owner_alone(path):
         fill(journal)
     downgrade(path)
     Journal.open(path).close()
-    copy = path.with_name("journal.sqlite3.before-0002")
+    copy = path.with_name("journal.sqlite3.before-0003")
 
     assert rows(copy, "select version_num from alembic_version") == [("0001",)]
     assert len(rows(copy, "select * from requests")) == 2

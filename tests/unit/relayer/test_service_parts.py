@@ -2,23 +2,19 @@
 
 import asyncio
 import time
-import urllib.request
 
 import pytest
 from click.testing import CliRunner
 
 from foretell_cli import main
 from foretell_relayer import errors
-from foretell_relayer.cli import status, why
 from foretell_relayer.clock import Backoff, Bell, pause_after
 from foretell_relayer.deploy import create_address
 from foretell_relayer.errors import LeaseLost, RelayError, RpcUnreachable
 from foretell_relayer.metrics import Metrics
-from foretell_relayer.records import BlockRef
 from foretell_relayer.redact import Redactor, public_url
 from foretell_relayer.supervisor import Supervisor
 from foretell_relayer.work import in_thread
-from tests.kit.relay import make_context, make_found
 from tests.kit.world import create_address as create_address_by_rlp
 
 
@@ -102,7 +98,7 @@ def supervise(stage, *, stop_after=None, grace=1.0):
     told = []
 
     async def story():
-        supervisor = Supervisor(Metrics(), told.append)
+        supervisor = Supervisor(Metrics(), lambda _, error: told.append(error))
         task = asyncio.create_task(supervisor.run([stage], grace))
         if stop_after is not None:
             await asyncio.sleep(stop_after)
@@ -163,19 +159,6 @@ def test_create_address__any_nonce__is_that_of_rlp(nonce):
     assert create_address(sender, nonce) == create_address_by_rlp(sender, nonce)
 
 
-def test_metrics__served__are_read_by_http_and_a_taken_port_is_an_error():
-    metrics = Metrics()
-    metrics.seen.inc()
-    port, stop = metrics.serve(0)
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            assert b"foretell_relay_requests_seen_total 1.0" in answer.read()
-        with pytest.raises(OSError, match="in use"):
-            Metrics().serve(port)
-    finally:
-        stop()
-
-
 # ------------------------------------------------------------------------------------------ command line
 
 
@@ -208,28 +191,3 @@ def test_relay__no_model__is_refused_before_any_work(tmp_path):
     assert result.exit_code == 1
     assert "R-CFG-002" in result.output
     assert not (tmp_path / "j").exists()
-
-
-def test_why__request__tells_its_story(tmp_path):
-    context = make_context(tmp_path)
-    found = make_found()
-    context.journal.record([found], [], BlockRef(1, b"\1" * 32))
-    context.journal.answered(found.request_id, (1,))
-    context.journal.close()
-    journal = ["--journal", str(tmp_path / "journal.sqlite3")]
-
-    told = CliRunner().invoke(why, ["0x" + found.request_id.hex()[:8], *journal])
-    assert told.exit_code == 0
-    assert "seen" in told.output
-    assert "answered" in told.output
-    summary = CliRunner().invoke(status, journal)
-    assert "1 decide" in summary.output
-    assert found.request_id.hex() in summary.output
-
-
-def test_why__unknown_request_or_journal__says_so(tmp_path):
-    make_context(tmp_path).journal.close()
-    journal = ["--journal", str(tmp_path / "journal.sqlite3")]
-
-    assert "no such request" in CliRunner().invoke(why, ["0x12", *journal]).output
-    assert "no such journal" in CliRunner().invoke(why, ["0x12", "--journal", str(tmp_path / "none")]).output
