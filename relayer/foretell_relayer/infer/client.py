@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
@@ -30,11 +31,20 @@ WORKER: Final = Limits(seconds=30, memory=4 * GIB, file=1 << 20)
 _CHUNK: Final = 1 << 16
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as the kernel knows it: one that is written anew under the same name is another."""
+
+    name: str
+    inode: int
+
+
 class InferenceWorker:
     """One process that computes witnesses and runs ONNX graphs. Safe to share among threads, which it serves
     one after another.
 
-    It starts with the first question. A process that dies is replaced, and the question it died on asked
+    It starts with the first question, may read the files that questions named, and starts anew when one names
+    another. A process that dies is replaced, and the question it died on asked
     once more: whoever killed it (an operator, the kernel short of memory) was hardly after that question.
     """
 
@@ -44,6 +54,7 @@ class InferenceWorker:
         self._process = contextlib.ExitStack()
         self._child: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        self._reads: frozenset[_File] = frozenset()
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +108,7 @@ class InferenceWorker:
         self._child = None
 
     def _ask(self, task: str, arguments: Mapping[str, Any]) -> sandbox.Answer:
+        self._open_files(arguments)
         child = self._child or self._start()
         line = json.dumps({"task": task, "arguments": arguments}).encode() + b"\n"
         try:
@@ -111,11 +123,20 @@ class InferenceWorker:
             self._end()  # interrupted: an answer to the old question must not meet the next one
             raise
 
+    def _open_files(self, arguments: Mapping[str, Any]) -> None:
+        """Let the process read what a question names: one that runs already cannot be given more."""
+        needed = frozenset(_File(name, Path(name).stat().st_ino) for name in sandbox.named_files(arguments))
+        if not needed <= self._reads:
+            self._end()
+            names = {each.name for each in needed}
+            self._reads = needed | {each for each in self._reads if each.name not in names}
+
     def _start(self) -> "subprocess.Popen[bytes]":
         scratch = self._process.enter_context(tempfile.TemporaryDirectory(prefix="foretell-"))
         self._log = self._process.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
         limits = [str(self._limits.memory), str(self._limits.file)]
-        command = [sys.executable, "-m", "foretell_relayer.infer.worker", *limits]
+        reads = sorted(each.name for each in self._reads)
+        command = [sys.executable, "-m", "foretell_relayer.infer.worker", *limits, *reads]
         started = sandbox.start(command, sandbox.environment(scratch), cwd=scratch, stderr=self._log)
         self._child = self._process.enter_context(started)
         log.debug("inference_worker_started", pid=self._child.pid)

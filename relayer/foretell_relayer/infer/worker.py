@@ -1,6 +1,7 @@
 """The side of a process that stays: one JSON request a line on standard input, one JSON answer a line back.
 
-Started as ``python -m foretell_relayer.infer.worker MEMORY FILE`` by ``client``. It ends when its input
+Started as ``python -m foretell_relayer.infer.worker MEMORY FILE READS...`` by ``client``, where the last are
+the files that it may read; it writes to its own folder alone, and opens no socket. It ends when its input
 does, which also happens when its parent dies, and after a panic of EZKL, whose state nobody can vouch for
 afterwards.
 """
@@ -8,9 +9,10 @@ afterwards.
 import json
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
-from foretell_relayer.prove import limits
+from foretell_relayer.prove import confine, limits
 from foretell_relayer.prove.runner import answer
 
 
@@ -19,6 +21,7 @@ def main() -> NoReturn:
     channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     limits.apply(int(sys.argv[1]), int(sys.argv[2]))
+    confine.apply(sys.argv[3:], [str(Path.cwd())], network=False)
     for line in sys.stdin.buffer:
         request = json.loads(line)
         reply = answer(request["task"], request["arguments"])

@@ -111,26 +111,26 @@ def gen_srs(path: Path, logrows: int, limits: Limits = HEAVY) -> None:
     """Write a fresh SRS of ``2 ** logrows`` rows, never the same twice. Not a ceremony: for development
     chains only.
     """
-    run("ezkl.gen_srs", {"srs": str(path), "logrows": logrows}, limits)
+    run("ezkl.gen_srs", {"srs": str(path), "logrows": logrows}, limits, writes=[path.parent])
 
 
 def gen_settings(onnx: Path, settings: Path, arguments: RunArgs, limits: Limits = QUICK) -> Mapping[str, Any]:
     """Write the circuit's settings in canonical form, and return them."""
     call = {"onnx": str(onnx), "settings": str(settings), "run_args": arguments.to_ezkl()}
-    values: Mapping[str, Any] = run("ezkl.gen_settings", call, limits).value
+    values: Mapping[str, Any] = run("ezkl.gen_settings", call, limits, writes=[settings.parent]).value
     return values
 
 
 def compile_circuit(onnx: Path, files: CircuitFiles, limits: Limits = QUICK) -> None:
     """Compile ``onnx`` under ``files.settings``."""
     call = {"onnx": str(onnx), "settings": str(files.settings), "circuit": str(files.circuit)}
-    run("ezkl.compile_circuit", call, limits)
+    run("ezkl.compile_circuit", call, limits, writes=[files.circuit.parent])
 
 
 def setup(files: CircuitFiles, limits: Limits = HEAVY) -> float:
     """Write both keys, and return the seconds that it took. The same circuit and SRS give the same keys."""
     call = {"circuit": str(files.circuit), "srs": str(files.srs), "vk": str(files.vk), "pk": str(files.pk)}
-    return run("ezkl.setup", call, limits).seconds
+    return run("ezkl.setup", call, limits, writes=[files.vk.parent, files.pk.parent]).seconds
 
 
 def try_parameters(onnx: Path, arguments: RunArgs, batch: Sequence[Tensor], limits: Limits = QUICK) -> Trial:

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
-from foretell_relayer.prove import limits
+from foretell_relayer.prove import confine, limits
 
 MODULES: Final = {"ezkl": "foretell_relayer.prove.tasks", "onnx": "foretell_relayer.models.onnx_tasks"}
 """Where tasks live. A task's name is ``module.function``; it takes and returns JSON values."""
@@ -28,6 +28,7 @@ def main() -> NoReturn:
     os.dup2(2, 1)
     request = json.load(sys.stdin.buffer)
     limits.apply(request["memory"], request["file"])
+    confine.apply(request["reads"], request["writes"], network=request["network"])
     reply = answer(request["task"], request["arguments"])
     with os.fdopen(channel, "wb") as out:
         out.write(json.dumps(reply).encode())

@@ -2,8 +2,8 @@
 
 A child gets a clean environment (no variable of ours reaches it, so no secret does), a process group of
 its own (Ctrl-C in the terminal reaches the parent, which then ends the whole group), an empty scratch
-folder as its home, and the limits of ``limits``. Whatever happens to it becomes one of the errors of
-``errors``.
+folder as its home, the limits of ``limits``, and the walls of ``confine``. Whatever happens to it becomes
+one of the errors of ``errors``.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -67,28 +67,47 @@ class Answer:
 
 
 def run(
-    task: str, arguments: Mapping[str, Any], limits: Limits | None = None, *, threads: int | None = None
+    task: str,
+    arguments: Mapping[str, Any],
+    limits: Limits | None = None,
+    *,
+    threads: int | None = None,
+    writes: Iterable[Path] = (),
+    network: bool = False,
 ) -> Answer:
     """Do ``task`` (``module.function``, see ``runner.MODULES``) in a child process and wait for it.
+
+    The child may read the files that its arguments name and the program itself, and write to its scratch
+    folder.
 
     Args:
         task: name of the task.
         arguments: its arguments, JSON values; paths must be absolute.
         limits: what the child may use.
         threads: threads that EZKL may use; all cores by default.
+        writes: further folders that it may write to.
+        network: whether it may open sockets.
 
     Raises:
         ProveError: the leaf says what went wrong.
     """
     limits = limits or Limits()
     request = {"task": task, "arguments": dict(arguments), "memory": limits.memory, "file": limits.file}
+    request |= {"reads": named_files(arguments), "network": network}
     with tempfile.TemporaryDirectory(prefix="foretell-") as scratch:
+        request["writes"] = [scratch, *map(str, writes)]
         command = [sys.executable, "-m", "foretell_relayer.prove.runner", str(os.getpid())]
         with start(command, environment(scratch, threads), cwd=scratch) as child:
             out, err = talk(child, json.dumps(request).encode(), limits.seconds, task)
         answer = _read(task, child.returncode, out, err, limits)
     log.debug("child_done", task=task, seconds=round(answer.seconds, 3), peak_memory=answer.peak_memory)
     return answer
+
+
+def named_files(arguments: Mapping[str, Any]) -> list[str]:
+    """The files that a task's arguments name and that are there."""
+    texts = [value for value in arguments.values() if isinstance(value, str) and value.startswith("/")]
+    return [text for text in texts if Path(text).is_file()]
 
 
 def environment(home: str, threads: int | None = None) -> dict[str, str]:
