@@ -25,6 +25,7 @@ COMMANDS: Final = (
     ),
     LazyCommand("replay", "foretell_relayer.operate.cli:replay", "Begin again with one request."),
     LazyCommand("resume", "foretell_relayer.operate.cli:resume", "Let a relayer take requests again."),
+    LazyCommand("srs", "foretell_relayer.models.srs_cli:srs", "Get and check the trusted setup of circuits."),
     LazyCommand("status", "foretell_relayer.operate.cli:status", "Show what a relayer is doing."),
     LazyCommand("verify", "foretell_cli.verify:verify", "Check a node's blocks without any model."),
     LazyCommand("why", "foretell_relayer.operate.cli:why", "Tell the story of one request."),

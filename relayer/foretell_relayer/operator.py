@@ -108,8 +108,8 @@ class LocalOperator(Workshop):
         folder = self._store.get(job.model_id)
         if folder.insecure and not self._accept_insecure_srs and job.chain_id not in DEVELOPMENT_CHAINS:
             raise InsecureModel(
-                f"{folder.name}: its SRS was generated on one machine, "
-                "so anybody who kept its secret can prove anything; "
+                f"{folder.name}: its SRS is of no known ceremony, "
+                "so whoever made it may be able to prove anything; "
                 f"chain {job.chain_id} is no development chain (--accept-insecure-srs overrides)"
             )
         folder.manifest.admit(job.inputs)

@@ -77,14 +77,19 @@ def require_secure(store: ModelStore, chain_id: int, *, accept_insecure: bool) -
     """Refuse to start with a model whose proofs anybody could forge on this chain.
 
     Raises:
-        InsecureModel: its reference string was made on one machine, and the chain is no development chain.
+        InsecureModel: its reference string is of no known ceremony, and the chain is no development chain.
     """
-    insecure = sorted(folder.name for folder in store if folder.insecure)
-    if not insecure or chain_id in DEVELOPMENT_CHAINS:
+    insecure = insecure_models(store)
+    if not insecure:
         return
-    if not accept_insecure:
+    if chain_id not in DEVELOPMENT_CHAINS and not accept_insecure:
         raise InsecureModel(
-            f"{', '.join(insecure)}: the SRS was generated on one machine, so whoever kept its secret can "
+            f"{', '.join(insecure)}: the SRS is of no known ceremony, so whoever made it may be able to "
             f"prove anything; chain {chain_id} is no development chain (--accept-insecure-srs overrides)"
         )
-    log.warning("insecure_srs_accepted", models=insecure, chain_id=chain_id)
+    log.warning("insecure_srs", models=insecure, chain_id=chain_id, forced=chain_id not in DEVELOPMENT_CHAINS)
+
+
+def insecure_models(store: ModelStore) -> list[str]:
+    """Names of models whose proofs their setup's maker may be able to forge."""
+    return sorted(folder.name for folder in store if folder.insecure)

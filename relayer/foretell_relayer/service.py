@@ -24,7 +24,7 @@ from foretell_relayer.operate.bookkeeper import Bookkeeper
 from foretell_relayer.operate.clerk import Clerk
 from foretell_relayer.operate.health import Monitor
 from foretell_relayer.records import Identity
-from foretell_relayer.runner import LocalRunner, require_models, require_secure
+from foretell_relayer.runner import LocalRunner, insecure_models, require_models, require_secure
 from foretell_relayer.stages import Decider, Inferrer, ProofMaker
 from foretell_relayer.store import Journal
 from foretell_relayer.submit.submitter import Submitter
@@ -145,6 +145,9 @@ class RelayService:
         try:
             chain_id, genesis = await self._patiently("waiting_for_node", lambda: _identify(chain))
             require_secure(store, chain_id, accept_insecure=settings.accept_insecure_srs)
+            self._monitor.insecure = tuple(insecure_models(store))
+            self._metrics.insecure.set(len(self._monitor.insecure))
+            self._metrics.models.set(len(list(store)))
             signer = await self._patiently(
                 "waiting_for_signer", lambda: open_signer(settings, chain_id, self._prompt)
             )

@@ -88,11 +88,13 @@ def model() -> None:
     help="How long a promised or disputed proof may take.",
 )  # fmt: skip
 @click.option(
-    "--srs", type=_FILE, help="circuit: structured reference string to use.  [default: a new one, insecure]"
+    "--srs",
+    type=_FILE,
+    help="circuit: trusted setup (SRS) to use; `foretell srs get` gets one.  [default: a new, insecure one]",
 )
 @click.option(
     "--ceremony", default=None, metavar="NAME",
-    help="circuit: where --srs comes from; without it the file counts as insecure.",
+    help="circuit: name of a ceremony that is not known here; the file counts as insecure all the same.",
 )  # fmt: skip
 @click.option(
     "--max-logrows", type=click.IntRange(7, 22),
@@ -166,7 +168,7 @@ def _add_circuit(file: Path, data: Path, target: Path, chosen: dict[str, Any], *
     _tell(added.folder, report.figures(added.figures), target)
     if added.folder.insecure:
         Console().print(
-            "Its SRS was made on one machine: good for development chains, refused by operators elsewhere.",
+            "INSECURE: its SRS is of no known ceremony; operators refuse it but on development chains.",
             markup=False,
             highlight=False,
             soft_wrap=True,

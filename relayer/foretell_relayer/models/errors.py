@@ -9,7 +9,8 @@ ModelError
 ├── UnknownModel   R-MOD-006  no folder of this model here
 ├── InsecureModel  R-MOD-007  an SRS for development chains, on another chain
 ├── WrongRuntime   R-MOD-008  the runtime here is not the one that the model pins
-└── NoProofs       R-MOD-009  a proof was asked of a model without a circuit
+├── NoProofs       R-MOD-009  a proof was asked of a model without a circuit
+└── BadSrs         R-MOD-010  a structured reference string that is damaged, or not the expected one
 
 All of them mean: give up until somebody changes something.
 """
@@ -84,3 +85,12 @@ class NoProofs(ModelError):
 
     code = "R-MOD-009"
     hint = "Ask for SIGNED or AGREED, or make a circuit of the model."
+
+
+class BadSrs(ModelError):
+    """The structured reference string is damaged, cannot be had, or is not the expected one."""
+
+    code = "R-MOD-010"
+    hint = (
+        "Get kzg<rows>.srs from EZKL's public storage by hand, and give it: `foretell srs get --from FILE`."
+    )

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from eth_utils import keccak
 
-from foretell_relayer.models import documents, settings_file
+from foretell_relayer.models import documents, settings_file, srs
 from foretell_relayer.models.documents import (
     FORMAT,
     METADATA,
@@ -34,11 +34,6 @@ SRS: Final = "kzg.srs"
 VERIFIER: Final = "verifier.json"
 SAMPLES: Final = "samples.npz"
 SAMPLES_NAME: Final = "inputs"
-
-INSECURE_CEREMONY: Final = "insecure-local"
-"""Marks an SRS that somebody generated alone: whoever kept its secret can prove anything. Development chains
-only.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +75,12 @@ class CircuitFolder(ModelFolder):
 
     metadata: CircuitMetadata
     verifier: VerifierFile
+    public_setup: bool
 
     @property
     def insecure(self) -> bool:
-        return self.metadata.srs.ceremony == INSECURE_CEREMONY
+        """Whatever its publisher says of the SRS: only a file that is known to be public counts."""
+        return not self.public_setup
 
 
 def load(path: Path) -> ModelFolder:
@@ -129,7 +126,7 @@ def _with_circuit(path: Path, manifest: Manifest, metadata: CircuitMetadata) -> 
     _same(_file_hash(path / SETTINGS), metadata.circuit.settings_hash, path, SETTINGS)
     _same(_file_hash(path / SRS), metadata.srs.hash, path, SRS)
     settings_file.check(path / SETTINGS, manifest, metadata.circuit)
-    return CircuitFolder(path, manifest, metadata, verifier)
+    return CircuitFolder(path, manifest, metadata, verifier, srs.is_public(path / SRS))
 
 
 def write(
@@ -244,7 +241,8 @@ def _describe_class(folder: ModelFolder) -> dict[str, str]:
             f"{circuit.decomp_legs} digits, scale {circuit.param_scale}",
             "verifier": f"{len(verifier.runtime)} bytes, solc {verifier.solc}, "
             f"code hash 0x{verifier.code_hash.hex()}",
-            "SRS": folder.metadata.srs.ceremony + (" (development chains only)" if folder.insecure else ""),
+            "SRS": folder.metadata.srs.ceremony
+            + (": INSECURE (development chains only)" if folder.insecure else ""),
         }
     if isinstance(folder.metadata, RuntimeMetadata):
         runtime = folder.metadata.runtime

@@ -228,7 +228,7 @@ class Examination:
         text = f"{folder.name}: INSECURE ({srs.ceremony}): whoever made it may be able to forge proofs"
         if self._chain_id is not None and is_development(self._chain_id):
             return _warn("SRS", text, "Fine on a development chain; never elsewhere.")
-        remedy = "Make the model again with a public ceremony's file: `foretell srs --help`."
+        remedy = "Make the model again with a public ceremony's file; `foretell srs get` gets it."
         verdict = Verdict.WARN if self._settings.accept_insecure_srs else Verdict.FAIL
         return Finding(verdict, "SRS", text, remedy)
 

@@ -60,6 +60,7 @@ class Monitor:
     read: int = 0
     mode: Mode = Mode.OPEN
     refusal: SubmitError | None = None
+    insecure: tuple[str, ...] = ()
     funds: Funds | None = None
     _failures: dict[str, tuple[RelayError, float]] = field(default_factory=dict)
 

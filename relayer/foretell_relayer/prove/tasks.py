@@ -47,6 +47,15 @@ def gen_srs(srs: str, logrows: int) -> None:
     ezkl.gen_srs(srs, logrows)
 
 
+def get_srs(srs: str, logrows: int) -> None:
+    """Download a public structured reference string. EZKL checks its hash, too."""
+
+    async def download() -> None:
+        await ezkl.get_srs(None, logrows, srs)
+
+    asyncio.run(download())
+
+
 def gen_settings(onnx: str, settings: str, run_args: dict[str, Any]) -> dict[str, Any]:
     """Write the settings of a circuit in canonical form (sorted, without a time) and return them."""
     arguments = ezkl.PyRunArgs()

@@ -32,6 +32,7 @@ def home(journal: Journal, monitor: Monitor, at: float) -> dict[str, Any]:
         "identity": journal.identity_values(),
         "reasons": monitor.reasons(),
         "intake": monitor.intake,
+        "insecure": monitor.insecure,
         "funds": monitor.funds,
         "counts": sorted(journal.counts().items()),
         "queue": journal.queue(QUEUE),
