@@ -37,8 +37,8 @@ def stage(chain):
     """The chain as it was after deployment."""
     snapshot = chain.anvil.rpc("evm_snapshot")
     yield chain
+    chain.anvil.rpc("evm_setIntervalMining", 0)  # which ends mining at once, too
     chain.anvil.rpc("evm_setAutomine", True)
-    chain.anvil.rpc("evm_setIntervalMining", 0)
     chain.anvil.rpc("anvil_dropAllTransactions")
     assert chain.anvil.rpc("evm_revert", snapshot)
 

@@ -15,6 +15,7 @@ from foretell_relayer.records import DECIDE, AttemptState, BlockRef, Found
 KEPT_BLOCKS: Final = 512
 """How many ends of ranges are remembered, and so how deep a reorganisation may go."""
 
+_AWAKE: Final = {"wake_at": 0, "retry_at": 0.0}
 _R, _A, _B = tables.requests.c, tables.attempts.c, tables.blocks.c
 
 
@@ -31,15 +32,14 @@ class BlockBook(Database):
         """Remember what a range of blocks held, and that it was read up to ``end``.
 
         A request that was known already keeps what we did for it: its id binds model and input, not its
-        policy.
+        policy. It is decided again, as one that a reorganisation took away sleeps until it is back.
         """
         with self._write() as connection:
             for each in found:
                 self._record(connection, each)
-            awake = {"wake_at": 0, "retry_at": 0.0}
             for request_id in touched:
                 here = (_R.request_id == request_id) & _R.outcome.is_(None)
-                connection.execute(update(tables.requests).where(here).values(**awake))
+                connection.execute(update(tables.requests).where(here).values(**_AWAKE))
             block = upsert(connection, tables.blocks).values(number=end.number, hash=end.hash)
             connection.execute(
                 block.on_conflict_do_update(index_elements=["number"], set_={"hash": end.hash})
@@ -73,7 +73,7 @@ class BlockBook(Database):
             "prove_failures": 0,
         }
         query = upsert(connection, tables.requests).values(**start, **policy)
-        connection.execute(query.on_conflict_do_update(index_elements=["request_id"], set_=policy))
+        connection.execute(query.on_conflict_do_update(index_elements=["request_id"], set_=policy | _AWAKE))
         self._note(connection, found.request_id, "seen", f"in block {found.block_number}")
 
     def rewind(self, ancestor: int) -> None:

@@ -91,6 +91,15 @@ def test_record__same_event_twice__keeps_the_work_and_takes_the_new_policy(journ
     assert (row.outputs, row.found.deadline, row.found.block_number) == ((5, -6), START + 999, 9)
 
 
+def test_record__back_after_a_reorganisation_took_it_away__is_decided_again(journal):
+    (row,) = record(journal, make_found())
+    move(journal, row, StepKind.WAIT, until=NEVER)
+    assert journal.due(0) == []
+    record(journal, make_found(block_number=2), end=BlockRef(2, b"\2" * 32))
+
+    assert [row.found.block_number for row in journal.due(0)] == [2]
+
+
 def test_record__deadline_beyond_sqlite__is_held_at_its_limit(journal):
     (row,) = record(journal, make_found(deadline=2**64 - 1))
 
