@@ -32,6 +32,25 @@ def test_load_settings__environment__fills_what_was_not_given(monkeypatch):
     assert settings.public_rpc == "https://node.example"
 
 
+def test_load_settings__several_nodes__are_told_apart_and_shown_without_their_keys():
+    rpc = "https://user:canary@one.example/canary?a=1,2, http://two.example:8545"
+    settings = load_settings(dev_key=True, rpc=rpc)
+
+    assert settings.rpc_urls == (
+        "https://user:canary@one.example/canary?a=1,2",
+        "http://two.example:8545",
+    )
+    assert settings.public_rpc == "https://one.example, http://two.example:8545"
+
+
+def test_load_settings__database__takes_the_journal_s_place(tmp_path):
+    assert load_settings(dev_key=True, journal=tmp_path).where == tmp_path
+    url = "postgresql://user:canary@db.example/foretell"
+    settings = load_settings(dev_key=True, database=url)
+    assert settings.where == url
+    assert "canary" not in repr(settings)
+
+
 def test_load_settings__lower_case_address__is_checksummed():
     assert load_settings(dev_key=True, operator=OPERATOR.lower()).operator == OPERATOR
 
@@ -41,6 +60,17 @@ def test_load_settings__lower_case_address__is_checksummed():
     [
         ({"rpc": "ws://localhost"}, "--rpc: an http:// or https:// URL"),
         ({"rpc": "http://"}, "--rpc: an http:// or https:// URL"),
+        ({"rpc": "http://a,ftp://b"}, "--rpc: an http:// or https:// URL"),
+        ({"database": "mysql://localhost/x"}, "--database: a postgresql:// URL"),
+        (
+            {"dev_key": False, "remote_signer": "localhost:9000"},
+            "--remote-signer: an http:// or https:// URL",
+        ),
+        ({"remote_address": "0x12"}, "--remote-address: not an address"),
+        ({"remote_signer": "http://localhost:9000"}, "give either --keystore"),
+        ({"breaker_after": 0}, "--breaker-after: "),
+        ({"bond_rate": -1.0}, "--bond-rate: "),
+        ({"keep_days": 0.0}, "--keep-days: "),
         ({"settlement": "0x12"}, "--settlement: not an address"),
         ({"operator": "me"}, "--operator: not an address"),
         ({"confirmations": 0}, "--confirmations: "),

@@ -172,3 +172,13 @@ def test_prove__keys_that_were_damaged__are_tried_again_after_they_were_made_aga
     decide(context, chain)
     work(ProofMaker(context))
     assert context.journal.get(request_id).proof == b"proof"
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.DELIVERED])
+def test_decide__no_funds__takes_no_new_work_but_watches_others(context, chain, status):
+    request_id = record(context, chain, status, view={"operator": OTHER, "delivered_at": START})
+    chain.wealth = 0
+    decide(context, chain)
+
+    wanted = "decide" if status is Status.OPEN else StepKind.INFER.value
+    assert step_of(context, request_id) == wanted
