@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import aiohttp
 from eth_typing import ChecksumAddress
+from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import (
@@ -215,13 +216,21 @@ class Web3Chain:
         code = await self._ask(self._w3.eth.get_code(self.settlement))
         if not code:
             raise NotSettlement(f"{self.settlement} has no code on this chain")
-        try:
-            operators = await self._ask(self._contract.functions.operator_registry().call())
-            models = await self._ask(self._contract.functions.model_registry().call())
-        except (RpcRefused, WouldRevert):
-            raise NotSettlement(f"{self.settlement} does not answer like Settlement") from None
+        operators = await self._named("operator_registry")
+        models = await self._named("model_registry")
         self._operators = self._w3.eth.contract(address=operators, abi=load("OperatorRegistry").abi)
         self._models = self._w3.eth.contract(address=models, abi=load("ModelRegistry").abi)
+
+    async def _named(self, getter: str) -> ChecksumAddress:
+        """A contract that Settlement names. A node that is in trouble is no reason to doubt Settlement."""
+        call: TxParams = {"to": self.settlement, "data": self._contract.encode_abi(getter, [])}
+        try:
+            answer = bytes(await self._ask(self._w3.eth.call(call)))
+        except WouldRevert:
+            answer = b""
+        if len(answer) != 32 or any(answer[:12]):
+            raise NotSettlement(f"{self.settlement} does not answer like Settlement")
+        return to_checksum_address(answer[12:])
 
     def health(self) -> dict[str, bool]:
         return {}

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 from eth_typing import ChecksumAddress
@@ -37,6 +38,7 @@ from foretell_relayer.workshop import Workshop
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+_NODE: Final = "waiting_for_node"
 
 
 class RelayService:
@@ -143,7 +145,7 @@ class RelayService:
         settlement = ChecksumAddress(settings.settlement)  # type: ignore[arg-type]  # validated as one
         chain = connections(settings.rpc_urls, settlement, settings.rpc_timeout)
         try:
-            chain_id, genesis = await self._patiently("waiting_for_node", lambda: _identify(chain))
+            chain_id, genesis = await self._patiently(_NODE, lambda: _identify(chain))
             require_secure(store, chain_id, accept_insecure=settings.accept_insecure_srs)
             self._monitor.insecure = tuple(insecure_models(store))
             self._metrics.insecure.set(len(self._monitor.insecure))
@@ -154,12 +156,13 @@ class RelayService:
             operator = ChecksumAddress(settings.operator or signer.address)  # type: ignore[arg-type]
             identity = Identity(chain_id, genesis, settlement, operator)
             journal.pin(identity)
-            await chain.connect()
-            require_signer(operator, await chain.signer_of(operator), signer)
+            await self._patiently(_NODE, chain.connect)
+            registered = await self._patiently(_NODE, lambda: chain.signer_of(operator))
+            require_signer(operator, registered, signer)
             warn_of_hot_bond(operator, signer, chain_id)
             with _workshop(store) as local:
                 await self._set_up(local, store, chain)
-                dispute_bond = await chain.dispute_bond()
+                dispute_bond = await self._patiently(_NODE, chain.dispute_bond)
                 self._monitor.least_bond = dispute_bond
                 yield Context(
                     settings=settings,
@@ -198,7 +201,7 @@ class RelayService:
     async def _set_up(self, local: Workshop, store: ModelStore, chain: Chain) -> None:
         """Make circuits and keys that are not cached yet, and look the models up on the chain."""
         for folder in store:
-            if not await chain.is_open(folder.model_id):
+            if not await self._patiently(_NODE, partial(chain.is_open, folder.model_id)):
                 log.warning("model_not_open", model=folder.name, model_id="0x" + folder.model_id.hex())
             await in_thread(local.prepare, [folder.model_id])
 

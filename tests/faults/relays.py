@@ -13,7 +13,7 @@ from tests.kit.anvil import PATIENCE, VOLATILITY, Stage, wait_for
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.faults.relays_child"])
-SLOW = 1.0
+SLOW = 2.0
 """How much longer than usual a test waits, as faults come one upon another."""
 
 

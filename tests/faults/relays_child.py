@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from foretell_relayer.housekeeping import LeaseKeeper  # noqa: F401  imported be
 from foretell_relayer.prove.errors import OutOfMemory
 from foretell_relayer.runner import LocalRunner
 from foretell_relayer.service import RelayService
+from foretell_relayer.store import Journal
 from tests.faults.crashing import CrashPoints
 
 
@@ -52,6 +54,17 @@ def short_lease(seconds: float) -> None:
 
     lease.SECONDS = seconds  # type: ignore[misc]
     housekeeping.RENEW_EVERY = service.RENEW_EVERY = seconds / 4  # type: ignore[misc]
+
+
+def clock_is_wrong(seconds: float) -> None:
+    """A clock of the wall that is ahead or behind; the monotonic one goes on as it does."""
+    right, opened = time.time, Journal.open
+
+    def wrong() -> float:
+        return right() + seconds
+
+    time.time = wrong
+    Journal.open = classmethod(lambda _, where: opened(where, wrong))  # type: ignore[method-assign]
 
 
 def prover_fails(why: str) -> None:
