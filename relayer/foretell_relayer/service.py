@@ -18,6 +18,7 @@ from foretell_relayer.housekeeping import Forgetter, LeaseKeeper
 from foretell_relayer.keys import Prompt, forbid_core_files, open_signer, require_signer, warn_of_hot_bond
 from foretell_relayer.lease import RENEW_EVERY
 from foretell_relayer.metrics import Metrics
+from foretell_relayer.models.admission import admit
 from foretell_relayer.models.proofs import ProofCache
 from foretell_relayer.models.store import ModelStore
 from foretell_relayer.nodes import connections
@@ -199,10 +200,13 @@ class RelayService:
                 await asyncio.sleep(pause)
 
     async def _set_up(self, local: Workshop, store: ModelStore, chain: Chain) -> None:
-        """Make circuits and keys that are not cached yet, and look the models up on the chain."""
+        """Admit the models, make circuits and keys that are not cached yet, and look the models up on the
+        chain.
+        """
         for folder in store:
             if not await self._patiently(_NODE, partial(chain.is_open, folder.model_id)):
                 log.warning("model_not_open", model=folder.name, model_id="0x" + folder.model_id.hex())
+            await in_thread(admit, folder, store.cache)
             await in_thread(local.prepare, [folder.model_id])
 
 

@@ -126,17 +126,23 @@ def compare(folder: ModelFolder, model: OnnxModel, inputs: list[Tensor]) -> floa
 
 
 def _require_within(manifest: Manifest, spread: float) -> None:
-    if manifest.determinism is DeterminismClass.FLOAT:
-        needed = spread + 1 / 2**manifest.output_scale  # two equal values may be quantised to neighbours
-    elif manifest.determinism is DeterminismClass.SEEDED:
-        needed = 2 * spread  # one score may rise while another falls
-    else:
-        return
+    needed = needed_tolerance(manifest, spread)
     if needed > manifest.tolerance / WAD:
         raise Inaccurate(
             f"with and without optimisation ONNX Runtime's values differ by {spread:.3g}, so honest "
             f"operators would contradict each other; give a --tolerance of at least {needed:.3g}"
         )
+
+
+def needed_tolerance(manifest: Manifest, spread: float) -> float:
+    """The least tolerance with which honest operators, whose values differ by ``spread``, agree; 0 of a class
+    without one.
+    """
+    if manifest.determinism is DeterminismClass.FLOAT:
+        return spread + 2.0**-manifest.output_scale  # two equal values may be quantised to neighbours
+    if manifest.determinism is DeterminismClass.SEEDED:
+        return 2 * spread  # one score may rise while another falls
+    return 0.0
 
 
 def _domain(model: OnnxModel, rows: Array, options: GraphOptions) -> tuple[float, float]:

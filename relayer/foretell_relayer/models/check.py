@@ -28,8 +28,9 @@ class Checked:
     proving_seconds: float | None
 
 
-def check_folder(path: Path, step: Step, *, prove: bool) -> Checked:
-    """Check the folder at ``path``; a circuit with keys made afresh, and with a proof if ``prove``.
+def check_folder(path: Path, step: Step, *, prove: bool, cache: CircuitCache | None = None) -> Checked:
+    """Check the folder at ``path``; a circuit with a proof if ``prove``, and with keys made afresh unless
+    they come from a ``cache``.
 
     Raises:
         ModelError: it is damaged, cannot be run here, or does not keep to its tolerance.
@@ -40,7 +41,7 @@ def check_folder(path: Path, step: Step, *, prove: bool) -> Checked:
     rows = folder.samples()
     inputs = [folder.manifest.admit(q) for q in samples.quantise_rows(rows, folder.manifest.input_scale)]
     if isinstance(folder, CircuitFolder):
-        error, seconds = _check_circuit(folder, rows, inputs, step, prove=prove)
+        error, seconds = _check_circuit(folder, rows, inputs, step, prove=prove, cache=cache)
     else:
         error, seconds = _check_graph(folder, inputs, step), None
     return Checked(folder.name, len(inputs), error, folder.manifest.tolerance / WAD, seconds)
@@ -55,12 +56,18 @@ def _check_graph(folder: ModelFolder, inputs: list[Tensor], step: Step) -> float
 
 
 def _check_circuit(
-    folder: CircuitFolder, rows: samples.Array, inputs: list[Tensor], step: Step, *, prove: bool
+    folder: CircuitFolder,
+    rows: samples.Array,
+    inputs: list[Tensor],
+    step: Step,
+    *,
+    prove: bool,
+    cache: CircuitCache | None,
 ) -> tuple[float, float | None]:
     expected = onnx_file.reference(onnx_file.inspect(folder.path / folders.MODEL), rows)
     with tempfile.TemporaryDirectory(prefix="foretell-") as scratch:
         step("setting the circuit up")
-        files = CircuitCache(Path(scratch)).files(folder)
+        files = (cache or CircuitCache(Path(scratch))).files(folder)
         step(f"running {len(rows)} samples")
         with InferenceWorker() as worker:
             outputs = [worker.witness(files.circuit, q) for q in inputs]

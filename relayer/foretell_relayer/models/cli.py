@@ -238,6 +238,25 @@ def check(folder: Path, prove: bool) -> None:
     console.print(text + proved, markup=False, highlight=False, soft_wrap=True)
 
 
+@model.command()
+@click.argument("folder", type=_FOLDER)
+def measure(folder: Path) -> None:
+    """Measure how far FOLDER's answers differ here when it is run in other ways, and suggest a tolerance.
+
+    Optimisation levels, numbers of threads, ONNX's reference implementation and the circuit stand for the
+    machines of other operators; run it on each kind of machine that you have.
+    """
+    from foretell_relayer.models import report
+    from foretell_relayer.models.measure import measure as measure_folder
+
+    console = Console()
+    with report.progress(Console(stderr=True)) as step:
+        found = measure_folder(folder, step)
+    console.print(report.spreads(found))
+    console.print()
+    console.print(report.verdict(found), markup=False, highlight=False, soft_wrap=True)
+
+
 def _name_of(file: Path) -> str:
     stem = file.parent.name if file.stem == "model" else file.stem
     return re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:64] or "model"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from eth_utils import keccak
 
-from foretell_relayer.models import documents, settings_file, srs
+from foretell_relayer.models import documents, samples, settings_file, srs
 from foretell_relayer.models.documents import (
     FORMAT,
     METADATA,
@@ -22,7 +22,7 @@ from foretell_relayer.models.documents import (
     RuntimeMetadata,
     VerifierFile,
 )
-from foretell_relayer.models.errors import BadFolder
+from foretell_relayer.models.errors import BadFolder, BadSamples
 from foretell_relayer.models.samples import Array
 from foretell_spec.errors import SpecError
 from foretell_spec.manifest import Manifest, metadata_hash
@@ -62,11 +62,9 @@ class ModelFolder:
     def samples(self) -> Array:
         """The samples that ship with the model, ``[n, input_size]`` floats; for demonstrations and checks."""
         try:
-            with np.load(self.path / SAMPLES, allow_pickle=False) as archive:
-                rows: Array = archive[SAMPLES_NAME].astype(np.float64).reshape(-1, self.manifest.input_size)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BadFolder(f"{self.path / SAMPLES}: {error}") from None
-        return rows
+            return samples.load(self.path / SAMPLES, SAMPLES_NAME, self.metadata.input_shape)
+        except BadSamples as error:
+            raise BadFolder(f"{self.path / SAMPLES}: {error.message}") from None
 
 
 @dataclass(frozen=True, slots=True)

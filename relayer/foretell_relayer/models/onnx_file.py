@@ -69,6 +69,7 @@ def inspect(path: Path, determinism: DeterminismClass = DeterminismClass.CIRCUIT
         "max_outputs": MAX_VOCABULARY if seeded else MAX_OUTPUTS,
         "takes": takes,
         "gives": gives,
+        "one_output": determinism is not DeterminismClass.OPEN,
     }
     value = _run("onnx.inspect", arguments, path)
     return OnnxModel(
@@ -99,6 +100,16 @@ def spread(model: OnnxModel, samples: Array) -> float:
     """
     one, other = _floats(model, samples, [profile.OPTIMISATION, profile.NO_OPTIMISATION])
     return float(np.abs(one - other).max())
+
+
+def outputs(model: OnnxModel, samples: Any, way: str) -> Array:
+    """Outputs by one way of ``profile``, ``[n, output_size]``; integers of an integer graph stay exact up to
+    53 bits.
+
+    Raises:
+        BadModel: as ``reference``.
+    """
+    return np.array(_batch(model, samples, [way])[0], dtype=np.float64)
 
 
 def require_exact(model: OnnxModel, inputs: Sequence[Tensor]) -> None:

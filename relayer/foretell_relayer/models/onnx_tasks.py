@@ -24,10 +24,25 @@ _RUNTIME_TYPES: Final[dict[str, str]] = {
     "tensor(double)": "float64",
     **{f"tensor({name})": name for name in INTEGERS.values()},
 }
-_LEVELS: Final[dict[str, Any]] = {
-    profile.OPTIMISATION: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
-    profile.NO_OPTIMISATION: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+_LEVEL: Final[Any] = onnxruntime.GraphOptimizationLevel
+_WAYS: Final[dict[str, tuple[Any, int]]] = {
+    profile.OPTIMISATION: (_LEVEL.ORT_ENABLE_ALL, profile.THREADS),
+    profile.NO_OPTIMISATION: (_LEVEL.ORT_DISABLE_ALL, profile.THREADS),
+    profile.BASIC: (_LEVEL.ORT_ENABLE_BASIC, profile.THREADS),
+    profile.EXTENDED: (_LEVEL.ORT_ENABLE_EXTENDED, profile.THREADS),
+    profile.TWO_THREADS: (_LEVEL.ORT_ENABLE_ALL, 2),
+    profile.FOUR_THREADS: (_LEVEL.ORT_ENABLE_ALL, 4),
 }
+"""Optimisation and threads of each way to run a model by ONNX Runtime."""
+
+MAX_NODES: Final = 50_000
+_RANDOM: Final = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+"""Operators whose output is another one each time."""
+
+_STANDARD: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+"""Domains of operators that the ONNX standard defines, so that there is something to compare with."""
 _KEPT_SESSIONS: Final = 8
 
 _sessions: OrderedDict[str, Any] = OrderedDict()
@@ -39,12 +54,16 @@ class Refused(Exception):
     kind: Final = "refused"
 
 
-def inspect(path: str, max_inputs: int, max_outputs: int, takes: str, gives: str) -> dict[str, Any]:
+def inspect(
+    path: str, max_inputs: int, max_outputs: int, takes: str, gives: str, one_output: bool = True
+) -> dict[str, Any]:
     """Check a model file, and describe its one input and one output.
 
     ``takes`` and ``gives`` are ``float`` or ``integer``; one that gives integers must be integer-only.
+    ``one_output`` says that the same input must always give the same output.
     """
     model = _load(Path(path))
+    _check_operators(model, one_output=one_output)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     name, kind, input_shape = _only(inputs, "input", max_inputs, takes)
@@ -59,13 +78,13 @@ def inspect(path: str, max_inputs: int, max_outputs: int, takes: str, gives: str
         "input_type": kind,
         "input_shape": input_shape,
         "output_shape": output_shape,
-        "operators": sorted({node.op_type for node in model.graph.node}),
+        "operators": sorted({node.op_type for node in _nodes(model)}),
         "parameters": sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer),
     }
 
 
 def run(path: str, samples: str, ways: list[str]) -> list[list[list[Any]]]:
-    """Outputs by each way to run the model: an optimisation of ``profile``, or ``profile.REFERENCE``.
+    """Outputs by each way to run the model that ``profile`` names.
 
     One sample at a time: batches may take other paths through the kernels.
     """
@@ -164,6 +183,34 @@ def _check_weights(model: Any) -> None:
             raise Refused(f"the weights {tensor.name or '(unnamed)'!r} contain NaN or infinity")
 
 
+def _check_operators(model: Any, *, one_output: bool) -> None:
+    nodes = list(_nodes(model))
+    if len(nodes) > MAX_NODES:
+        raise Refused(f"it has {len(nodes)} operations; at most {MAX_NODES} are admitted")
+    if not one_output:
+        return
+    foreign = sorted({f"{node.domain}.{node.op_type}" for node in nodes if node.domain not in _STANDARD})
+    own = {f"{each.domain}.{each.name}" for each in model.functions}
+    if set(foreign) - own:
+        raise Refused(
+            f"it uses {', '.join(sorted(set(foreign) - own))}, which the ONNX standard does not define"
+        )
+    random = sorted({node.op_type for node in nodes} & _RANDOM)
+    if random:
+        raise Refused(f"it uses {', '.join(random)}: its output is another one each time")
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    """All operations, of branches, loops and functions, too."""
+    waiting = [*model.graph.node, *(node for each in model.functions for node in each.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting += graph.node
+
+
 def _tensors(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
     for node in graph.node:
@@ -174,10 +221,11 @@ def _tensors(graph: Any) -> Iterator[Any]:
                 yield from _tensors(attribute.g)
 
 
-def _session(model: str | bytes, optimisation: str) -> Any:
+def _session(model: str | bytes, way: str) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = profile.THREADS
-    options.graph_optimization_level = _LEVELS[optimisation]
+    level, threads = _WAYS[way]
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, profile.THREADS
+    options.graph_optimization_level = level
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(model, options, providers=[profile.PROVIDER])

@@ -14,7 +14,13 @@ BATCH: Final = 1
 OPTIMISATION: Final = "all"
 
 NO_OPTIMISATION: Final = "disabled"
+BASIC: Final = "basic"
+EXTENDED: Final = "extended"
+TWO_THREADS: Final = "2 threads"
+FOUR_THREADS: Final = "4 threads"
 REFERENCE: Final = "reference"
-"""Other ways to run a model: without optimisation, and by ONNX's own reference implementation, which shares
-no kernel with ONNX Runtime.
+"""Other ways to run a model: with less optimisation or none, with more threads, and by ONNX's own reference
+implementation, which shares no kernel with ONNX Runtime.
 """
+
+OTHERS: Final = (NO_OPTIMISATION, BASIC, EXTENDED, TWO_THREADS, FOUR_THREADS, REFERENCE)

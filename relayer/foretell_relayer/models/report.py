@@ -11,6 +11,7 @@ from rich.table import Table
 from foretell_relayer.models.add import Figures
 from foretell_relayer.models.add_graph import GraphFigures
 from foretell_relayer.models.folder import ModelFolder, describe
+from foretell_relayer.models.measure import Measured
 from foretell_relayer.models.search import Step
 
 
@@ -65,6 +66,30 @@ def graph_figures(found: GraphFigures) -> Table:
             "answer": f"{found.seconds * 1000:.2f} ms",
         },
     )
+
+
+def spreads(found: Measured) -> Table:
+    """How far each way to run a model is from the pinned one."""
+    table = Table(
+        title=escape(f"{found.name}: differences from the pinned runtime"), title_justify="left", box=None
+    )
+    for name in ("way", "largest", "p99", "differing"):
+        table.add_column(name, no_wrap=True)
+    for each in found.spreads:
+        values = (f"{each.largest:.3g}", f"{each.p99:.3g}", f"{each.differing:.1%}")
+        table.add_row(each.way, *(values if not each.why else ("-", "-", escape(each.why))))
+    return table
+
+
+def verdict(found: Measured) -> str:
+    """What the differences mean for the tolerance."""
+    text = f"{found.samples} inputs; any two ways are {found.apart:.3g} apart at most. "
+    if not found.suggested:
+        return text + ("They agree bit for bit." if found.apart == 0 else "Its class has no tolerance.")
+    text += f"A tolerance of {found.suggested:g} leaves twice the room that was needed here; "
+    if found.declared >= found.suggested:
+        return text + f"the declared {found.declared:g} is wide enough."
+    return text + f"the declared {found.declared:g} is narrow: honest operators may contradict each other."
 
 
 def _table(title: str, rows: dict[str, str]) -> Table:

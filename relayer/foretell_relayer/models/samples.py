@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -65,7 +66,7 @@ def _read(path: Path, input_name: str) -> NDArray[Any]:
             )
         loaded = np.load(path, allow_pickle=False)
         return loaded if isinstance(loaded, np.ndarray) else _pick(loaded, path, input_name)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
             raise BadSamples(
                 f"{path.name}: it holds Python objects, which are refused; save plain arrays of numbers"
