@@ -73,8 +73,7 @@ class Bookkeeper:
         first = min((attempt.created_at for attempt in unresolved), default=None)
         metrics.oldest.set(0 if first is None else max(0.0, time.time() - first))
         free = journal.place.free_bytes()
-        if free is not None:
-            metrics.disk.set(free)
+        metrics.disk.set(math.inf if free is None else free)
         self._count_requests()
 
     def _count_requests(self) -> None:
