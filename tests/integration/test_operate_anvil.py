@@ -170,9 +170,22 @@ def test_doctor__well_and_unwell__says_what_to_mend(stage, tmp_path):
 
     well = CliRunner().invoke(main, ["doctor", "--config", str(config)])
     assert well.exit_code == 0, well.output
-    for subject in ("chain", "settlement", "clock", "disk", "key", "bond", "gas", "model", "SRS", "proving"):
+    for subject in (
+        "chain",
+        "settlement",
+        "clock",
+        "disk",
+        "sandbox",
+        "key",
+        "bond",
+        "gas",
+        "model",
+        "SRS",
+        "proving",
+    ):
         assert f" {subject} " in well.output
     assert "INSECURE" in well.output
+    assert "models see no other file, and no network" in well.output
     assert "a proof takes" in well.output
 
     stage.anvil.rpc("anvil_setBalance", RELAYER.address, "0x1")

@@ -25,6 +25,7 @@ from foretell_relayer.models.check import check_folder
 from foretell_relayer.models.folder import CircuitFolder, ModelFolder
 from foretell_relayer.models.store import CircuitCache
 from foretell_relayer.nodes import Connected, connections
+from foretell_relayer.prove import sandbox
 from foretell_relayer.signers import Signer
 from foretell_relayer.store import Journal
 from foretell_relayer.work import in_thread
@@ -93,7 +94,14 @@ class Examination:
         settlement = ChecksumAddress(settings.settlement)  # type: ignore[arg-type]  # validated as one
         chain = connections(settings.rpc_urls, settlement, settings.rpc_timeout)
         try:
-            for part in (self._chain(chain), self._disk(), self._operator(chain), self._models(chain)):
+            looks = (
+                self._chain(chain),
+                self._disk(),
+                self._walls(),
+                self._operator(chain),
+                self._models(chain),
+            )
+            for part in looks:
                 async for finding in part:
                     show(finding)
         finally:
@@ -148,6 +156,21 @@ class Examination:
             yield _failed("journal", error)
         else:
             yield _good("journal", text)
+
+    async def _walls(self) -> Found:
+        """Whether children that read models can be kept from files and network."""
+        try:
+            answer = await in_thread(sandbox.run, "ezkl.version", {})
+        except CodedError as error:
+            yield _failed("sandbox", error)
+            return
+        walls = answer.confined
+        if walls is not None and walls.files and walls.network:
+            yield _good("sandbox", f"EZKL {answer.value}; models see no other file, and no network")
+            return
+        missing = "Landlock" if walls is None or not walls.files else "seccomp"
+        remedy = "Use Linux 5.13 or later with Landlock, and a container that allows both."
+        yield _warn("sandbox", f"this system has no {missing}: models are run with less around them", remedy)
 
     # ----------------------------------------------------------------------------------------- key, bond
 

@@ -16,6 +16,7 @@ from foretell_relayer.store import Journal
 SHORTEST: Final = 4
 """Hexadecimal digits from which the beginning of an id may stand for it."""
 
+_WHOLE: Final = 64
 _MISHAPS: Final = ("not_sent", "refused", "infer_failed", "prove_failed", "reverted")
 _ERROR_MODULES: Final = ("errors", "models.errors", "prove.errors", "operate.errors")
 
@@ -74,6 +75,9 @@ def find(journal: Journal, prefix: str) -> Row:
     digits = prefix.lower().removeprefix("0x")
     if len(digits) < SHORTEST or not set(digits) <= set("0123456789abcdef"):
         raise OrderRefused(f"{prefix[:80]}: give at least {SHORTEST} hexadecimal digits of a request's id")
+    whole = journal.get(bytes.fromhex(digits)) if len(digits) == _WHOLE else None
+    if whole is not None:
+        return whole
     found = [each for each in journal.ids() if each.hex().startswith(digits)]
     if len(found) != 1:
         what = "no such request" if not found else f"{len(found)} requests begin like this"

@@ -28,8 +28,8 @@ def main() -> NoReturn:
     os.dup2(2, 1)
     request = json.load(sys.stdin.buffer)
     limits.apply(request["memory"], request["file"])
-    confine.apply(request["reads"], request["writes"], network=request["network"])
-    reply = answer(request["task"], request["arguments"])
+    confined = confine.apply(request["reads"], request["writes"], network=request["network"])
+    reply = answer(request["task"], request["arguments"]) | {"confined": [confined.files, confined.network]}
     with os.fdopen(channel, "wb") as out:
         out.write(json.dumps(reply).encode())
     os._exit(0)

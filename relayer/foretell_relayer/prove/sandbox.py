@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 import structlog
 
 import foretell_relayer
+from foretell_relayer.prove.confine import Confined
 from foretell_relayer.prove.errors import (
     ChildCrashed,
     ChildTimedOut,
@@ -59,11 +60,14 @@ _FULL_MARKS: Final = ("File too large", "No space left on device", "os error 27"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a child gave back: the ``value``, its wall-clock ``seconds``, and ``peak_memory`` in bytes."""
+    """What a child gave back: the ``value``, its wall-clock ``seconds``, ``peak_memory`` in bytes, and which
+    walls stood around it, where it was asked.
+    """
 
     value: Any
     seconds: float
     peak_memory: int
+    confined: Confined | None = None
 
 
 def run(
@@ -188,7 +192,8 @@ def _read(task: str, status: int, out: bytes, err: bytes, limits: Limits) -> Ans
 def read(task: str, answer: Mapping[str, Any], limits: Limits) -> Answer:
     """Turn the runner's reply into an answer, or raise the error that it tells of."""
     if "value" in answer:
-        return Answer(answer["value"], answer["seconds"], answer["peak_memory"])
+        walls = Confined(*answer["confined"]) if "confined" in answer else None
+        return Answer(answer["value"], answer["seconds"], answer["peak_memory"], walls)
     message = " ".join(str(answer["message"]).split())[:MESSAGE_LIMIT]
     if any(mark in message for mark in _FULL_MARKS):
         raise OutputTooLarge(f"{task}: {message}; free space on the disk or raise the limit on file size")

@@ -14,6 +14,7 @@ import pytest
 
 from foretell_relayer.prove import circuit, sandbox
 from foretell_relayer.prove.circuit import CircuitFiles, RunArgs
+from foretell_relayer.prove.confine import Confined
 from foretell_relayer.prove.errors import (
     ChildCrashed,
     ChildTimedOut,
@@ -55,6 +56,10 @@ def test_run__known_task__gives_value_time_and_memory():
     assert answer.value == circuit.EZKL_VERSION
     assert 0 < answer.seconds < 30
     assert (1 << 20) < answer.peak_memory < GIB
+
+
+def test_run__any_task__stands_inside_walls():
+    assert sandbox.run("ezkl.version", {}).confined == Confined(files=True, network=True)
 
 
 def test_run__over_time__stops_child_and_says_so(tmp_path):
