@@ -18,6 +18,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
+from web3.providers.rpc.utils import REQUEST_RETRY_ALLOWLIST, ExceptionRetryConfiguration
 from web3.types import FilterParams, TxParams
 
 from foretell_contracts import load
@@ -43,6 +44,10 @@ WATCHED: Final = (
 """Events that start a request or move it on. The others follow from these."""
 
 MESSAGE_LIMIT: Final = 300
+_ASKED_AGAIN: Final = [method for method in REQUEST_RETRY_ALLOWLIST if method != "eth_sendRawTransaction"]
+"""Questions that are asked again at once, since one look at the chain takes ten of them. Sends never are:
+what became of them is found by hash.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,8 @@ class Web3Chain:
     def __init__(self, url: str, settlement: ChecksumAddress, timeout: float = 20.0) -> None:
         request = {"timeout": aiohttp.ClientTimeout(timeout)}
         self._timeout = timeout
-        self._provider = AsyncHTTPProvider(url, request_kwargs=request, exception_retry_configuration=None)
+        again = ExceptionRetryConfiguration((aiohttp.ClientError,), 3, 0.05, _ASKED_AGAIN)
+        self._provider = AsyncHTTPProvider(url, request_kwargs=request, exception_retry_configuration=again)
         self._w3: AsyncWeb3[Any] = AsyncWeb3(self._provider)
         self._w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._redact = Redactor(url)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from foretell_relayer.models.store import CircuitCache, ModelStore
+from foretell_relayer.prove import circuit
 from tests.faults.observer import ROOT, Record, Report, long_profile
 from tests.faults.relays import relayer
-from tests.kit.anvil import Anvil, set_stage
+from tests.kit.anvil import VOLATILITY, Anvil, set_stage
 
 REPORT = Report()
 
@@ -21,6 +23,8 @@ def _cache(tmp_path_factory):
     """One set-up of the circuit, and each proof made once: the faults are about all the rest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORETELL_CACHE", str(tmp_path_factory.mktemp("foretell-cache")))
+        store = ModelStore([VOLATILITY], CircuitCache())
+        store.prepare(next(iter(store)).model_id)
         yield
 
 
@@ -71,10 +75,6 @@ def record(request):
 @pytest.fixture(scope="session")
 def right(chain):
     """The model's output for the stage's input."""
-    from foretell_relayer.models.store import CircuitCache, ModelStore
-    from foretell_relayer.prove import circuit
-    from tests.kit.anvil import VOLATILITY
-
     store = ModelStore([VOLATILITY], CircuitCache())
     (folder,) = store
     return circuit.witness(store.circuit(folder.model_id).circuit, chain.inputs)

@@ -263,7 +263,7 @@ def test_f24__canaries__are_in_no_output_whatever_goes_wrong(stage, make, record
     password = tmp_path / "password"
     password.write_text(SECRETS[-1])
     password.chmod(0o600)
-    with ChaosProxy(stage.anvil.port, seed, probability=0.2) as proxy:
+    with ChaosProxy(stage.anvil.port, seed, probability=0.05) as proxy:
         url = (
             proxy.url.replace("http://", "http://canary-user:canary-pass@") + "/canary-path?key=canary-query"
         )

