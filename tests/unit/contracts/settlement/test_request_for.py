@@ -137,6 +137,11 @@ def test_request_for__signature_of_another_length__reverts(world: World, change:
         ask(world, change)
 
 
+def test_request_for__signature_with_a_tail__reverts(world: World) -> None:
+    with reverts(REFUSED):
+        ask(world, sign_digest(KEY, digest(world)) + b"\0")
+
+
 def test_request_for__zero_requester__reverts(world: World) -> None:
     """No signature recovers the zero address."""
     with reverts("bundle: bad signature"):

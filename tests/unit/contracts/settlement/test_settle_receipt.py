@@ -96,6 +96,13 @@ def test_settle_receipt__bond_does_not_cover__reverts(world: World) -> None:
         world.settle_receipt(receipt_id, value_at_risk=BOND - DISPUTE_BOND + 1)
 
 
+@pytest.mark.parametrize("assurance", [SIGNED, PROVEN])
+def test_settle_receipt__more_at_risk_than_any_bond__reverts(world: World, assurance: int) -> None:
+    receipt_id = world.infer(world.right, assurance=assurance)
+    with reverts("settlement: value at risk too large"):
+        world.settle_receipt(receipt_id, value_at_risk=2**96)
+
+
 def test_settle_receipt__stopped_model__reverts(world: World) -> None:
     receipt_id = world.infer(world.right)
     world.models.stop(world.model_id, sender=world.publisher)
