@@ -56,7 +56,7 @@ def register(manifest: IModelRegistry.Manifest, verifier: address) -> bytes32:
     @dev The id is the hash of the fields, so nobody can register other fields under it. A CIRCUIT model names a
          contract whose code has the hash in its manifest; the other classes name none. A FLOAT model tolerates at
          least one step of its output, a SEEDED one takes and gives whole tokens. The reusable verifier of EZKL
-         (vka_digest) is refused: anybody can register a key there.
+         (vka_digest) is refused, as anybody can register a key there: ReusableCircuit pins one.
     @param manifest The fields of the model; its publisher is the caller or zero.
     @param verifier Contract that EZKL generated for the circuit.
     @return The model id.
