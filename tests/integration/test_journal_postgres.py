@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, Phase, settings
 from sqlalchemy import create_engine, make_url, text
 
 from foretell_relayer import lease
-from foretell_relayer.core import Step, StepKind
+from foretell_relayer.chain import TransactionReceipt
+from foretell_relayer.core import Status, Step, StepKind
 from foretell_relayer.errors import (
     DamagedJournal,
     JournalHeld,
@@ -18,11 +19,11 @@ from foretell_relayer.errors import (
 )
 from foretell_relayer.journal import migrating
 from foretell_relayer.journal.places import PostgresServer, _secured
-from foretell_relayer.records import AttemptState, BlockRef
+from foretell_relayer.records import AttemptState, BlockRef, Mode, OrderKind
 from foretell_relayer.signers import SignedTransaction
 from foretell_relayer.store import KEPT_BLOCKS, Journal
 from tests.kit.postgres import PASSWORD, Postgres, find_binaries
-from tests.kit.relay import make_found
+from tests.kit.relay import OPERATOR, START, a_view, make_found
 from tests.property.test_relay_journal import JournalMachine
 
 pytestmark = pytest.mark.slow
@@ -89,6 +90,48 @@ def test_record__request__comes_back_with_all_its_facts(journal):
     assert (row.found.value_at_risk, row.found.deadline, row.outputs) == (2**255, 2**63 - 1, (5, -(2**60)))
     assert journal.checkpoints() == [BlockRef(2**40, b"\2" * 32)]
     assert [entry.what for entry in journal.history(found.request_id)] == ["seen", "seen", "answered"]
+
+
+def test_orders__of_somebody_without_the_lease__are_found_and_answered(journal, url):
+    with Journal.open(url) as operator:
+        assert operator.is_held()
+        order_id = operator.give(OrderKind.PAUSE)
+        (order,) = journal.open_orders()
+        journal.set_mode(Mode.PAUSED)
+        journal.answer(order, "so it is", done=True)
+
+        assert (operator.mode(), operator.order(order_id).answer) == (Mode.PAUSED, "so it is")
+        assert journal.open_orders() == []
+
+
+def test_ledger__request_that_ended__is_summed_and_survives_its_request(journal):
+    found = make_found(fee=10**18, provisional=True, deadline=2**64 - 1)
+    journal.record([found], [], BlockRef(1, b"\1" * 32))
+    assert [each.deadline for each in journal.queue()] == [2**63 - 1]
+    assert (journal.given_up(3), journal.next_deadline(0)) == (0, None)
+    reserved = journal.reserve(found.request_id, "deliver", 0, FEES)
+    attempt = journal.signed(reserved, SignedTransaction(b"\7" * 32, b"raw"))
+    journal.mark(attempt, AttemptState.CONFIRMED, 1)
+    assert journal.bound() == 1
+    (unpaid,) = journal.unpaid()
+    journal.paid(unpaid, TransactionReceipt(BlockRef(1, b"\1" * 32), True, 2**40, 10**12))
+    row = journal.get(found.request_id)
+    view = a_view(Status.FINAL, operator=OPERATOR, delivered_at=START)
+    assert journal.ended(row, found.facts(1, 1), view, OPERATOR, START + 2**40) == 2**40
+    journal.diverged(row, view)
+    assert journal.last_earner() == found.request_id
+
+    journal.decide(row, Step(StepKind.DONE, "FINAL"))
+    assert journal.replay(found.request_id)
+    journal.decide(journal.get(found.request_id), Step(StepKind.DONE, "FINAL"))
+    assert journal.forget(-1) == 1
+    sums = journal.sums()
+    assert (sums.earned, sums.spent, sums.gas) == (1e18, 2**40 * 1e12, 2**40)
+    assert (sums.ours, sums.transactions, sums.divergences) == (1, 1, 1)
+    assert (journal.gaps()[-1], journal.outcomes()[0].gap) == (1, 2**40)
+    assert (journal.last_earner(), journal.costs()[0].wei, journal.divergences()[0].outcome) == (
+        None, 2**40 * 10**12, None,
+    )  # fmt: skip
 
 
 def test_reserve__sign__rewind__forget__as_in_a_file(journal):

@@ -61,6 +61,10 @@ class Node(FakeChain):
         self._check("signer_of")
         return operator
 
+    async def standing(self, operator):
+        self._check("standing")
+        return await super().standing(operator)
+
     async def dispute_bond(self):
         self._check("dispute_bond")
         return 1
@@ -102,6 +106,23 @@ def test_nodes__all_well__answer_as_one(three):
     assert aside(made) == []
     run(made.close())
     assert all(chain.closed for chain in chains)
+
+
+def test_standing__preferred_one_down__is_told_by_the_next(three):
+    made, chains = three
+    chains[0].down, chains[1].credit = True, 5
+
+    assert run(made.standing(OPERATOR)).credit == 5
+
+
+def test_receipt__price_that_one_node_does_not_tell__is_no_contradiction(three):
+    made, chains = three
+    block = chains[0].blocks[3]
+    for chain, price in zip(chains, (7, 0, 0), strict=True):
+        chain.receipts[TX] = TransactionReceipt(block, True, 21_000, price)
+
+    assert run(made.receipt(TX)).gas_used == 21_000
+    assert aside(made) == []
 
 
 # ------------------------------------------------------------------------------------------ failing

@@ -2,6 +2,7 @@ import stat
 import threading
 import time
 import tomllib
+from pathlib import Path
 
 import click
 import pytest
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from foretell_cli import main
 from foretell_relayer.cli import relay
-from foretell_relayer.config import Settings, load_settings
+from foretell_relayer.config import Settings, journal_of, load_settings
 from foretell_relayer.errors import BadSetting
 from foretell_relayer.operate import cli
 from foretell_relayer.operate.errors import ConfigThere
@@ -156,6 +157,35 @@ def test_status__config__names_the_journal(context, tmp_path):
     config.write_text('dev_key = true\njournal = "journal.sqlite3"\n')
 
     assert "running" in invoke("status", "--config", config).output
+
+
+@pytest.mark.parametrize(
+    ("text", "journal", "database", "where"),
+    [
+        ("", None, None, "relay.sqlite3"),
+        ('journal = "/a"', None, None, "/a"),
+        ('journal = "/a"', "/b", None, "/b"),
+        ('journal = "/a"\ndatabase = "postgresql://c/d"', "/b", None, "postgresql://c/d"),
+        ('database = "postgresql://c/d"', None, "postgresql://e/f", "postgresql://e/f"),
+    ],
+)
+def test_journal_of__file_and_database__is_where_the_relayer_keeps_it(
+    tmp_path, text, journal, database, where
+):
+    config = tmp_path / "relay.toml"
+    config.write_text("dev_key = true\n" + text)
+    found = journal_of(config, journal and Path(journal), database)
+
+    assert str(found) == where
+    assert found == load_settings(config, journal=journal and Path(journal), database=database).where
+
+
+def test_status__database_that_does_not_answer__says_so_without_its_password():
+    result = invoke("status", "--database", "postgresql://somebody:secret@127.0.0.1:1/journal")
+
+    assert result.exit_code == 1
+    assert "R-JNL-007" in result.output
+    assert "secret" not in result.output
 
 
 # ------------------------------------------------------------------------------------------------- orders
