@@ -271,6 +271,9 @@ class SlowSigner:
         await self.may.wait()
         return await self.signer.sign_transaction(transaction)
 
+    async def sign_bundle(self, *arguments):
+        return await self.signer.sign_bundle(*arguments)
+
 
 class BrokenSigner(SlowSigner):
     async def sign_transaction(self, transaction):
@@ -285,26 +288,61 @@ def earn(own, chain):
     chain.credit = ETHER
 
 
-def test_withdraw__signed_slowly__keeps_its_nonce_while_others_are_followed(own, chain):
+async def breathe():
+    """Let every task get as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def queue_delivery(context, chain, number):
+    request_id = record(context, chain, number)
+    decide(context, chain)
+    asyncio.run(Inferrer(context).work())
+    decide(context, chain)
+    assert row(context, request_id).step == StepKind.DELIVER.value
+    return request_id
+
+
+def test_withdraw__signed_slowly__shares_its_nonce_with_no_other(own, chain):
     earn(own, chain)
+    queue_delivery(own, chain, 1)
     own.signer = SlowSigner(own.signer)
     submitter = Submitter(own)
     order_id = order(own, OrderKind.WITHDRAW)
 
     async def story():
         working = asyncio.create_task(Clerk(own, submitter, lambda: None).work())
-        await asyncio.sleep(0)
+        await breathe()
         following = asyncio.create_task(submitter.follow())
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await breathe()
+        sending = asyncio.create_task(submitter.send_all())
+        await breathe()
         own.signer.may.set()
-        await asyncio.gather(working, following)
+        await asyncio.gather(working, following, sending)
 
     asyncio.run(story())
     assert answer(own, order_id).done
-    (attempt,) = own.journal.unresolved()
-    later = own.journal.reserve(attempt.request_id, "deliver", 0, (20, 1))
-    assert (attempt.nonce, later.nonce) == (0, 1)
+    found = {(each.action, each.nonce) for each in own.journal.unresolved()}
+    assert found == {("withdraw", 0), ("deliver", 1)}
+
+
+def test_pause__delivery_being_made__is_counted_in_the_answer(context, chain, clerk, monkeypatch):
+    queue_delivery(context, chain, 0)
+    order_id = order(context, OrderKind.PAUSE)
+
+    async def story():
+        may = asyncio.Event()
+        monkeypatch.setattr(chain, "trial", lambda *_: may.wait())
+        sending = asyncio.create_task(clerk._submitter.send_all())
+        await breathe()
+        working = asyncio.create_task(clerk.work())
+        await breathe()
+        may.set()
+        await asyncio.gather(sending, working)
+
+    asyncio.run(story())
+    assert len(chain.sent) == 1
+    assert "1 requests that our bond stands behind" in answer(context, order_id).answer
 
 
 def test_withdraw__signer_down__is_answered_and_frees_the_nonce(own, chain):
@@ -329,11 +367,7 @@ def test_withdraw__what_earned_is_forgotten__is_refused_but_stays_in_the_sums(ow
 
 
 def test_send_all__paused_in_the_middle_of_a_list__sends_no_more_of_it(context, chain, clerk):
-    ids = [record(context, chain, number) for number in range(2)]
-    decide(context, chain)
-    asyncio.run(Inferrer(context).work())
-    decide(context, chain)
-    assert {row(context, each).step for each in ids} == {StepKind.DELIVER.value}
+    ids = [queue_delivery(context, chain, number) for number in range(2)]
     submitter = clerk._submitter
     order(context, OrderKind.PAUSE)
 
@@ -341,12 +375,8 @@ def test_send_all__paused_in_the_middle_of_a_list__sends_no_more_of_it(context, 
         async def sign_transaction(self, transaction):
             signed = await super().sign_transaction(transaction)
             asyncio.get_running_loop().create_task(clerk.work())
-            for _ in range(10):
-                await asyncio.sleep(0)
+            await breathe()
             return signed
-
-        async def sign_bundle(self, *arguments):
-            return await self.signer.sign_bundle(*arguments)
 
     context.signer = Slow(context.signer)
 
