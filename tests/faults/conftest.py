@@ -1,5 +1,7 @@
 """One chain for all faults, one cache of circuits and proofs, and a report of what happened."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from foretell_relayer.models.store import CircuitCache, ModelStore
@@ -28,17 +30,30 @@ def _cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session")
-def chain():
+@contextmanager
+def fresh_chain():
     process = Anvil("--slots-in-an-epoch", "1")
     process.start()
-    yield set_stage(process)
-    process.stop()
+    try:
+        yield set_stage(process)
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def chain():
+    with fresh_chain() as made:
+        yield made
 
 
 @pytest.fixture
-def stage(chain):
+def stage(request):
     """The chain as it was after deployment."""
+    if request.node.get_closest_marker("own_chain"):
+        with fresh_chain() as made:
+            yield made
+        return
+    chain = request.getfixturevalue("chain")
     snapshot = chain.anvil.rpc("evm_snapshot")
     yield chain
     chain.anvil.rpc("evm_setIntervalMining", 0)  # which ends mining at once, too

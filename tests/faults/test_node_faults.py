@@ -80,6 +80,7 @@ def test_f4__nonces_used_elsewhere__finds_the_next(stage, make, record, seed):
     assert nonces_are_whole(stage, first, before)
 
 
+@pytest.mark.own_chain
 @pytest.mark.parametrize("seed", seeds(2, 12))
 def test_f5__reorganised__settles_what_the_chain_has_now(stage, make, record, seed):
     line, chance, anvil = record("F5 reorganised", seed), random.Random(seed), stage.anvil
