@@ -17,7 +17,7 @@ from foretell_relayer.errors import (
 )
 from foretell_relayer.nodes import DISTRUST, FAILURES, PAUSE, STALE_AFTER, Nodes
 from foretell_relayer.records import BlockRef
-from tests.kit.relay import OPERATOR, FakeChain, a_view, make_found, request_id, requested
+from tests.kit.relay import DELIVERY, OPERATOR, REQUEST, FakeChain, a_view, make_found, request_id, requested
 
 TX = b"\7" * 32
 
@@ -353,8 +353,15 @@ def test_view__at_a_block__has_to_be_agreed_and_now_is_the_first_ones(three):
     for chain in chains[1:]:
         chain.views[request_id(0)] = opened
 
-    assert run(made.view(request_id(0))) == final
-    assert run(made.view(request_id(0), 5)) == opened
+    assert run(made.view(request_id(0), 1)) == final
+    assert run(made.view(request_id(0), 1, 5)) == opened
+
+
+def test_structs__preferred_node_is_down__come_from_the_next(three):
+    made, chains = three
+    chains[0].fail["structs"] = [RpcUnreachable("down")]
+
+    assert run(made.structs(request_id(0), 1)) == (REQUEST, DELIVERY)
 
 
 def test_everybody__mistake_of_ours__is_not_swallowed(three):
