@@ -69,7 +69,8 @@ def messages(devnet: Devnet, kind: str, count: int) -> Iterator[dict[str, str]]:
             round_, which = divmod(index, len(samples))
             inputs = tuple(value + round_ * _STEP for value in samples[which])
             call = InferCall(model.model_id, inputs, assurance)
-            yield {"to": PRECOMPILE, "data": "0x" + encode_infer(call).hex(), "gas": hex(400_000)}
+            gas = 2_000_000 if kind == "proven" else 400_000
+            yield {"to": PRECOMPILE, "data": "0x" + encode_infer(call).hex(), "gas": hex(gas)}
 
 
 def build(devnet: Devnet, kind: str, count: int) -> BlockRecord:
