@@ -6,10 +6,12 @@ from eth_utils import keccak
 from foretell_spec.addresses import ZERO_ADDRESS
 from foretell_spec.divergence import DeterminismClass
 from foretell_spec.manifest import MANIFEST_WORDS, MAX_WINDOW, Manifest
-from foretell_spec.tensor import WAD
+from foretell_spec.tensor import WAD, quantise, tensor_hash
+from foretell_spec.terms import Terms
 from tests.kit.chain import reverts
+from tests.kit.manifest import SCALE
 from tests.kit.vectors import cases, raw
-from tests.kit.world import World
+from tests.kit.world import INPUTS, World
 
 LIMIT = 2**127
 
@@ -240,3 +242,52 @@ def test_model_id_of__vector__gives_the_expected(world: World, vector: dict[str,
 def test_register__at_its_limits__is_admitted(world: World, overrides: dict[str, Any]) -> None:
     terms = vars(world.models.terms(register(world, **overrides)))
     assert {name: terms[name] for name in overrides} == overrides
+
+
+# ---------------------------------------------------------------------- admit
+
+
+def test_admit__inputs_in_bounds__gives_terms_and_hash(world: World) -> None:
+    word, input_hash = world.models.admit(world.model_id, INPUTS)
+    assert word == Terms.of(world.manifest).word
+    assert input_hash == tensor_hash(quantise(INPUTS, SCALE))
+
+
+def test_admit_many__is_as_many_single_ones(world: World) -> None:
+    inputs = tuple(WAD * i for i in range(6))
+    word, hashes = world.models.admit_many(world.model_id, inputs, 3)
+    single = [world.models.admit(world.model_id, inputs[i : i + 2]) for i in (0, 2, 4)]
+    assert [(word, each) for each in hashes] == single
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_admit__stopped_model__reverts(world: World, count: int) -> None:
+    world.models.stop(world.model_id, sender=world.publisher)
+    with reverts("models: not open"):
+        if count:
+            world.models.admit(world.model_id, INPUTS)
+        else:
+            world.models.admit_many(world.model_id, INPUTS, 1)
+
+
+@pytest.mark.parametrize("inputs", [(), (0,), (0, 0, 0)])
+def test_admit__wrong_size__reverts(world: World, inputs: tuple[int, ...]) -> None:
+    with reverts("models: wrong input size"):
+        world.models.admit(world.model_id, inputs)
+    with reverts("models: wrong input size"):
+        world.models.admit_many(world.model_id, inputs, 1)
+
+
+# The bounds are +-1000; half a quantum is 2**-8.
+@pytest.mark.parametrize("bad", [(1000 * WAD + WAD // 256, 0), (0, -1000 * WAD - WAD // 256 - 1)])
+def test_admit__out_of_bounds__reverts(world: World, bad: tuple[int, int]) -> None:
+    with reverts("models: input out of bounds"):
+        world.models.admit(world.model_id, bad)
+    with reverts("models: input out of bounds"):
+        world.models.admit_many(world.model_id, (0, 0, *bad), 2)
+
+
+@pytest.mark.parametrize("number", [2**109 * WAD, -(2**109) * WAD, 2**255 - 1, -(2**255)])
+def test_admit__number_out_of_range__reverts(world: World, number: int) -> None:
+    with reverts("tensor: number out of range"):
+        world.models.admit(world.model_id, (number, 0))

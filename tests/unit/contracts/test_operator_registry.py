@@ -241,7 +241,7 @@ def test_views__read_while_ether_leaves__answer(world: World, registry: Contract
             assert reader.reentry_succeeded()
 
 
-# ---------------------------------------------------------------------- lock, unlock, slash
+# ---------------------------------------------------------------------- lock, unlock, slash, fine
 
 
 def test_lock__free_bond__moves_it(registry: Contract, operator: str, settlement: str) -> None:
@@ -325,7 +325,95 @@ def test_slash__while_all_is_leaving__takes_from_what_leaves(
     assert world.chain.balance(registry.address) == 0
 
 
-@pytest.mark.parametrize("name", ["lock", "unlock", "slash"])
+@pytest.mark.parametrize("name", ["lock", "unlock", "slash", "fine"])
 def test_settlement_functions__by_anyone_else__revert(registry: Contract, operator: str, name: str) -> None:
     with reverts("operators: only settlement"):
         getattr(registry, name)(operator, 0, sender=operator)
+
+
+def test_lock__active_operator__names_its_key(registry: Contract, operator: str, settlement: str) -> None:
+    assert registry.lock(operator, ETHER, sender=settlement).value == signer()
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_lock__active_bond_under_the_minimum__names_no_key(
+    registry: Contract, operator: str, settlement: str, short: int
+) -> None:
+    registry.begin_unbond(BOND - MIN_BOND + short, sender=operator)
+    expected = ZERO_ADDRESS if short else signer()
+    assert registry.lock(operator, 0, sender=settlement).value == expected
+    assert registry.signer_of(operator) == expected
+    assert registry.key_of(operator) == signer()
+
+
+def test_lock__unknown_operator__names_no_key(registry: Contract, settlement: str) -> None:
+    assert registry.lock(settlement, 0, sender=settlement).value == ZERO_ADDRESS
+    assert registry.key_of(settlement) == ZERO_ADDRESS
+
+
+def test_lock__keeps_bond_and_locked_apart(registry: Contract, operator: str, settlement: str) -> None:
+    registry.lock(operator, BOND, sender=settlement)
+    registry.add_bond(sender=operator, value=ETHER)
+    registry.unlock(operator, BOND - 1, sender=settlement)
+    info = registry.operator_info(operator)
+    assert (info.signer, info.bond, info.locked, info.unbonding) == (signer(), BOND + ETHER, 1, 0)
+
+
+@pytest.mark.parametrize(("cap", "shown"), [(2**96 - 1, 2**96 - 1), (2**96, 2**256 - 1)])
+def test_register__cap_over_every_bond__is_none(
+    world: World, registry: Contract, cap: int, shown: int
+) -> None:
+    registry.register(signer(), cap, sender=world.stranger, value=BOND)
+    assert registry.operator_info(world.stranger).exposure_cap == shown
+    assert registry.free_bond(world.stranger) == BOND
+
+
+def test_unbond__keeps_the_cap(world: World, registry: Contract) -> None:
+    registry.register(signer(), CAP, sender=world.stranger, value=BOND)
+    registry.begin_unbond(ETHER, sender=world.stranger)
+    info = registry.operator_info(world.stranger)
+    assert (info.exposure_cap, info.unbonding_at) == (CAP, world.chain.time + UNBONDING_PERIOD)
+    world.chain.mine(UNBONDING_PERIOD)
+    registry.finish_unbond(sender=world.stranger)
+    info = registry.operator_info(world.stranger)
+    assert (info.exposure_cap, info.unbonding_at) == (CAP, 0)
+
+
+def test_register__bond_over_96_bits__reverts(world: World, registry: Contract) -> None:
+    with reverts("operators: bond too large"):
+        registry.register(signer(), CAP, sender=world.stranger, value=2**96)
+    registry.register(signer(), CAP, sender=world.stranger, value=2**96 - 1)
+
+
+def test_add_bond__over_96_bits_in_all__reverts(registry: Contract, operator: str) -> None:
+    with reverts("operators: bond too large"):
+        registry.add_bond(sender=operator, value=2**96 - BOND)
+    registry.add_bond(sender=operator, value=2**96 - 1 - BOND)
+    assert registry.operator_info(operator).bond == 2**96 - 1
+
+
+def test_fine__free_bond__goes_to_settlement(
+    world: World, registry: Contract, operator: str, settlement: str
+) -> None:
+    before = world.chain.balance(settlement)
+    result = registry.fine(operator, ETHER, sender=settlement)
+    assert result.value == ETHER
+    assert registry.operator_info(operator).bond == BOND - ETHER
+    assert world.chain.balance(settlement) == before + ETHER
+    assert vars(result.event("BondSlashed")) == {"operator": operator, "amount": ETHER, "bond": BOND - ETHER}
+
+
+def test_fine__locked_bond__is_left(registry: Contract, operator: str, settlement: str) -> None:
+    registry.lock(operator, BOND - 3, sender=settlement)
+    assert registry.fine(operator, ETHER, sender=settlement).value == 3
+    info = registry.operator_info(operator)
+    assert info.bond == info.locked == BOND - 3
+    with reverts("operators: no bond left"):
+        registry.fine(operator, 1, sender=settlement)
+
+
+def test_fine__leaving_bond__is_taken(registry: Contract, operator: str, settlement: str) -> None:
+    registry.begin_unbond(BOND, sender=operator)
+    registry.fine(operator, ETHER, sender=settlement)
+    info = registry.operator_info(operator)
+    assert info.bond == info.unbonding == BOND - ETHER
