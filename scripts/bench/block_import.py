@@ -108,11 +108,9 @@ def execute(
             receipts.append(vm.receipt_after(gas_used, transaction, computation))
             gas_used, bloom = receipts[-1].gas_used, bloom | receipts[-1].bloom
     header = with_fields(vm.get_header(), gas_used=gas_used, bloom=bloom)
-    filled = vm.set_block_transactions_and_withdrawals(vm.get_block(), header, block.transactions, receipts)
-    processed = vm.block_postprocessing(filled)
-    vm.state.persist()
+    sealed = vm.seal(header, block.transactions, receipts, block.header.extra_data)
     core.store.nodes.set_aside()
-    return with_fields(processed.header, state_root=vm.state.state_root)
+    return sealed.header
 
 
 def run_alone(
