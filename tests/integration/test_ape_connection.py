@@ -1,5 +1,6 @@
 """The provider's own life, in this process: what a connection starts, and that nothing is left of it."""
 
+import gc
 from collections.abc import Iterator
 
 import psutil
@@ -25,6 +26,13 @@ def provider() -> Iterator[DevnetProvider]:
 
 def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def test_connect__what_was_loaded_before__is_not_collected_again_and_again(provider: DevnetProvider) -> None:
+    assert gc.get_freeze_count() > 100_000
+    provider.disconnect()
+    assert gc.get_freeze_count() == 0
+    provider.connect()
 
 
 def test_connect__after_disconnect__is_a_fresh_chain(provider: DevnetProvider) -> None:
