@@ -295,7 +295,7 @@ class Web3Chain:
         last = block if block is not None else int(await self._ask(self._w3.eth.block_number))
         state = await self._state(request_id, last)
         status, delivery = Status(state["status"]), Delivery()
-        if status in (Status.DELIVERED, Status.DISPUTED):
+        if status in (Status.DELIVERED, Status.DISPUTED, Status.FINAL):
             delivery = _delivery(await self._story(request_id, since, last), state["commitment"])
         return View(
             status=status,

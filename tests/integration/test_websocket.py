@@ -132,7 +132,7 @@ def test_pending_transactions__as_they_come__are_told(
         fork.chain.set_automine(enabled=True)
 
 
-@pytest.mark.parametrize("kind", ["newHats", None, 5, {"a": 1}, "syncing"])
+@pytest.mark.parametrize("kind", ["newHats", None, 5, {"a": 1}])
 def test_subscribe__unknown_kind__is_refused(socket: ClientConnection, kind: Any) -> None:
     assert ask(socket, "eth_subscribe", kind)["error"]["code"] == -32602
 
