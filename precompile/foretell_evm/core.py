@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Final
 
 from eth.abc import BlockHeaderAPI, StateAPI
 from eth.rlp.accounts import Account
@@ -23,6 +24,9 @@ from foretell_evm.mempool import Mempool
 from foretell_evm.pending import PendingTransactions
 from foretell_evm.resolution import Source
 from foretell_evm.storage.store import Store
+
+MAX_TIME: Final = 2**64 - 1
+"""Latest time of a block, in seconds."""
 
 
 class Clock:
@@ -47,8 +51,10 @@ class Clock:
         """The time of the next block; the clock goes on from there.
 
         Raises:
-            RpcError: it is not after the head.
+            RpcError: it is not after the head, or later than any block's time can be.
         """
+        if timestamp > MAX_TIME:
+            raise RpcError(-32602, f"timestamp: no block has a time after {MAX_TIME}")
         if timestamp <= head.timestamp:
             raise RpcError(-32602, f"timestamp {timestamp} is not after the head's {head.timestamp}")
         self._next = timestamp

@@ -304,3 +304,12 @@ def test_script__of_development_methods__has_the_shapes_that_anvil_gives(chain: 
 def test_mining__pending_block_under_interval_mining__is_served() -> None:
     with ForetellChain.create(ChainConfig(mining=Mining.MANUAL)) as chain:
         assert chain.rpc("eth_getBlockTransactionCountByNumber", ["pending"]) == "0x0"
+
+
+@pytest.mark.parametrize("method", ["evm_mine", "evm_setNextBlockTimestamp", "evm_setTime"])
+def test_time__after_the_last_second_of_all__is_refused(method: str) -> None:
+    with ForetellChain.create(ChainConfig()) as chain:
+        with pytest.raises(RpcError, match="no block has a time after 18446744073709551615") as refused:
+            chain.rpc(method, [hex(2**64)])
+        assert refused.value.rpc_code == -32602
+        chain.rpc(method, [hex(2**64 - 1)])
