@@ -206,6 +206,7 @@ class Web3Chain:
         self._contract = self._w3.eth.contract(address=settlement, abi=load("Settlement").abi)
         names = {*WATCHED, *STORY}
         self._topics = {bytes(HexBytes(self._contract.events[name]().topic)): name for name in names}
+        self._ranges = Ranges()
         self._operators: Any = None
         self._models: Any = None
 
@@ -323,17 +324,21 @@ class Web3Chain:
         return dict(zip(_state_fields(), await self._ask(call.call(block_identifier=block)), strict=True))
 
     async def _story(self, request_id: bytes, first: int, last: int) -> list[Event]:
-        """All events of a request from which its structs follow."""
-        ranges, events = Ranges(), list[Event]()
+        """All events of a request from which its structs follow.
+
+        A node may tell in any way that it was asked for too many blocks, by breaking off too: each failure is
+        taken for that, as it is when blocks are watched.
+        """
+        events: list[Event] = []
         while first <= last:
-            begin, end = ranges.next(first, last)
+            begin, end = self._ranges.next(first, last)
             try:
                 events += await self._events(STORY, begin, end, request_id)
-            except RpcRefused:
-                if not ranges.failed():
+            except (RpcRefused, RpcUnreachable):
+                if not self._ranges.failed():
                     raise
                 continue
-            ranges.succeeded()
+            self._ranges.succeeded()
             first = end + 1
         return events
 

@@ -164,9 +164,6 @@ def test_f8__one_node_that_doubles_its_logs__works_once(stage, make, record):
     assert nonce(stage) == before + 1
 
 
-@pytest.mark.skip(
-    reason="a request's events are read anew at each look, which takes minutes at so few blocks at once"
-)
 @pytest.mark.parametrize("most", [1, 20])
 def test_f9__old_chain_and_a_node_that_gives_few_blocks_at_once__catches_up(stage, make, record, most):
     line = record(f"F9 and F10, {most} blocks at once")

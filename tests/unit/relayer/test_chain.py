@@ -49,6 +49,9 @@ class Node:
                         node.result(node.answer(asked["method"], asked["params"]))
                     except LookupError as error:
                         node.error(str(error))
+                    except ConnectionError:
+                        self.close_connection = True
+                        return
                 body = node.chain_id if asked["method"] == "eth_chainId" else node.body
                 self.send_response(node.status)
                 self.send_header("Content-Type", "application/json")
@@ -193,8 +196,8 @@ def test_events__log_of_another_contract__is_refused(node):
 class Books:
     """Settlement as a node tells of it: a state, and logs that were made with its own ABI."""
 
-    def __init__(self, node, commitment, *, longest=10_000):
-        self.commitment, self.longest, self.asked = commitment, longest, []
+    def __init__(self, node, commitment, *, longest=10_000, refusal=LookupError):
+        self.commitment, self.longest, self.refusal, self.asked = commitment, longest, refusal, []
         self.logs = [REQUESTED_LOG, DELIVERED_LOG]
         node.answer = self
 
@@ -207,7 +210,7 @@ class Books:
         first, last = (int(parameters[0][name], 16) for name in ("fromBlock", "toBlock"))
         self.asked.append((first, last))
         if last - first >= self.longest:
-            raise LookupError("too many blocks")
+            raise self.refusal("too many blocks")
         return [log for log in self.logs if first <= int(log["blockNumber"], 16) <= last]
 
 
@@ -248,8 +251,9 @@ def test_structs__events_and_commitment_agree__are_rebuilt(node):
     assert view.delivered_at == START
 
 
-def test_structs__limit_on_ranges__halves_and_misses_nothing(node):
-    books = Books(node, STANDS.commitment, longest=300)
+@pytest.mark.parametrize("refusal", [LookupError, ConnectionError])
+def test_structs__limit_on_ranges__halves_and_misses_nothing(node, refusal):
+    books = Books(node, STANDS.commitment, longest=300, refusal=refusal)
 
     assert ask(node.url, lambda chain: chain.structs(REQUEST.id(1, SETTLEMENT), 1))[1] == STANDS
     assert books.asked[0] == (1, 1000)
