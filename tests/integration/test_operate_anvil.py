@@ -16,34 +16,14 @@ from tests.kit.anvil import (
     LIAR,
     RELAYER,
     VOLATILITY,
-    Anvil,
     free_port,
     relaying,
-    set_stage,
     wait_for,
 )
 
-pytestmark = [pytest.mark.anvil, pytest.mark.slow]
+pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.usefixtures("own_cache")]
 
 OPEN, DELIVERED, DISPUTED, FINAL = range(1, 5)
-
-
-@pytest.fixture(autouse=True)
-def _caches(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("FORETELL_CACHE", str(tmp_path_factory.getbasetemp() / "foretell-cache"))
-
-
-@pytest.fixture
-def anvil():
-    process = Anvil()
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def stage(anvil):
-    return set_stage(anvil)
 
 
 @pytest.fixture

@@ -29,32 +29,13 @@ from tests.kit.anvil import (
 )
 from tests.kit.proxy import Proxy
 
-pytestmark = [pytest.mark.anvil, pytest.mark.slow]
+pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.usefixtures("own_cache")]
 
 OPEN, DELIVERED, DISPUTED, FINAL = range(1, 5)
 SIGNED, PROVEN = 1, 4
 ANSWER_FINAL, ANSWER_REVERSED = 3, 4
 DISPUTE_BOND = ETHER // 2
 NOT_THE_SIGNER, WRONG_PASSWORD, DEVELOPMENT_KEY = "R-KEY-003", "R-KEY-002", "R-KEY-005"
-
-
-@pytest.fixture(autouse=True)
-def _caches(tmp_path_factory, monkeypatch):
-    """One set-up of the circuit for all tests, and no proof of an earlier run."""
-    monkeypatch.setenv("FORETELL_CACHE", str(tmp_path_factory.getbasetemp() / "foretell-cache"))
-
-
-@pytest.fixture
-def anvil():
-    process = Anvil()
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def stage(anvil):
-    return set_stage(anvil)
 
 
 @pytest.fixture(scope="session")

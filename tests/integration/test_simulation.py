@@ -1,6 +1,5 @@
 """``eth_simulateV1``: what geth's users expect, what a real anvil answers, and models in it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,14 +35,6 @@ CODES = {
 }
 ACCOUNTS = {address: {"code": code, "balance": "0x10"} for address, code in CODES.items()}
 PRICE = "0x77359400"
-
-
-@pytest.fixture(scope="module")
-def fork() -> Iterator[Fork]:
-    made = Fork()
-    made.add_operator()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

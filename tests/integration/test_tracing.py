@@ -60,14 +60,6 @@ class Side:
 
 
 @pytest.fixture(scope="module")
-def fork() -> Iterator[Fork]:
-    made = Fork()
-    made.add_operator()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def ours(fork: Fork) -> Side:
     return Side(Web3(ForetellProvider(fork.chain)))
 

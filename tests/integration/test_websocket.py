@@ -22,14 +22,6 @@ PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")
-def fork() -> Iterator[Fork]:
-    made = Fork()
-    made.add_operator()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def address(fork: Fork) -> str:
     listener = bind("127.0.0.1", 0)
     threading.Thread(target=serve, args=(fork.chain, listener), daemon=True).start()
